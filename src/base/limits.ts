@@ -1,0 +1,67 @@
+/**
+ * Every bound in one place. Those of the format hold for ever and for every implementation; those of this
+ * implementation may change with any release.
+ * @module
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Bounds of the format: a reader refuses what lies beyond, before it allocates. */
+export const format = {
+  /** plaintext of one chunk, for readers; writers stop at `splitMaximum` */
+  chunkBytes: 4 * MiB,
+  /** decompressed bytes of one frame */
+  frameBytes: 8 * MiB,
+  /** sealed bytes of one frame: plaintext, its head and hints, nonce and tag */
+  sealedFrameBytes: 12 * MiB,
+  /** whole segment */
+  segmentBytes: 1024 * MiB,
+  framesPerSegment: 65_536,
+  chunksPerSegment: 1 << 20,
+  /** unit of verified ranges and of padding */
+  leafBytes: 64 * KiB,
+  /** one record with everything */
+  recordBytes: 64 * KiB,
+  /** a name in a folder; Linux ends at 255, some file systems hand out more */
+  nameBytes: 1024,
+  /** a symbolic link's target; Linux ends at 4095 */
+  targetBytes: 65_535,
+  xattrsPerEntry: 4096,
+  xattrNameBytes: 255,
+  /** an xattr value up to here stands in the entry, a longer one is content */
+  xattrInlineBytes: 1 * KiB,
+  xattrValueBytes: 16 * MiB,
+  /** levels of content lists and of folder trees */
+  levels: 12,
+  extensionBytes: 4 * KiB,
+  extensions: 64,
+  /** hosts, filesets, labels */
+  labelBytes: 64,
+  hintRuns: 1 << 20,
+  capsulePartBytes: 64 * KiB,
+} as const;
+
+/** Choices of this implementation. */
+export const choice = {
+  /** plaintext gathered in one frame before it is compressed and sealed */
+  frameTargetBytes: 512 * KiB,
+  segmentTargetBytes: 32 * MiB,
+  /** average size of a folder's or list's chunk */
+  treeChunkBytes: 8 * KiB,
+  treeChunkMinimum: 2 * KiB,
+  treeChunkMaximum: 64 * KiB,
+  /** an interrupted snapshot loses at most this much */
+  interimBytes: 256 * MiB,
+  interimSeconds: 60,
+  /** records between two checkpoints of a log */
+  recordsPerCheckpoint: 1000,
+  readBufferBytes: 1 * MiB,
+  /** decoded frames held by one reader */
+  frameCacheBytes: 32 * MiB,
+  treeCacheChunks: 2048,
+  /** a file that changes while it is read is read again this often before it is flagged */
+  rereads: 2,
+  /** address space of the catalogue; the file is only as large as its contents */
+  catalogueMapBytes: 2 ** 40,
+} as const;

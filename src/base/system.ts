@@ -1,0 +1,22 @@
+/**
+ * What the world hands in: the clock and randomness. Everything above takes a `System` and never asks a global, so
+ * that a whole coop can run in one process on simulated time.
+ * @module
+ */
+import { randomFillSync } from "node:crypto";
+
+export interface System {
+  /** nanoseconds since 1970, UTC */
+  now(): bigint;
+  /** `length` bytes from a cryptographically secure source */
+  random(length: number): Buffer;
+  /** resolves after at least `ms` milliseconds */
+  sleep(ms: number): Promise<void>;
+}
+
+/** The real clock and the system's randomness. */
+export const realSystem: System = {
+  now: () => BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n),
+  random: (length) => randomFillSync(Buffer.allocUnsafe(length)),
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+};
