@@ -28,7 +28,7 @@ napi_status readBigUint64(napi_env env, napi_value value, uint64_t *result) {
 Packed::~Packed() { free(data_); }
 
 uint8_t *Packed::extend(size_t count) {
-  if (length_ + count > capacity_) {
+  if (data_ == nullptr || length_ + count > capacity_) {
     size_t wanted = capacity_ < 2048 ? 4096 : capacity_ * 2;
     while (wanted < length_ + count) wanted *= 2;
     auto *grown = static_cast<uint8_t *>(realloc(data_, wanted));

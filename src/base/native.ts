@@ -248,9 +248,9 @@ function entryName(at: number, name: Uint8Array): Uint8Array {
 
 /** An absolute path in its plain form: a slash or a dot at its end would make the system follow a last symlink. */
 function absolutePath(path: Uint8Array): Uint8Array {
-  const parts = Buffer.from(path).toString("latin1").split("/");
-  const plain = parts.slice(1).every((part) => part !== "" && part !== "." && part !== "..");
-  if (parts[0] !== "" || !(plain || (path.length === 1 && path[0] === SLASH)))
+  const text = Buffer.from(path).toString("latin1");
+  const plain = text.split("/").every((part, i) => (i === 0 ? part === "" : !["", ".", ".."].includes(part)));
+  if (text !== "/" && (!plain || text === ""))
     throw new RangeError(`expected a plain absolute path, got ${printable(path)}`);
   return withoutNul(path);
 }
