@@ -318,14 +318,14 @@ describe("extended attributes", () => {
     }),
   );
 
-  test("a value of 64 KiB", () =>
+  test("a value of 64 KiB", (t) =>
     inFolder((at) => {
       make(at, b("file"), "x");
       const value = Buffer.alloc(65536, 0x2a);
       try {
         n.setXattr(at, b("file"), b("user.big"), value);
-      } catch {
-        return; // this memory file system takes less
+      } catch (error) {
+        return t.skip(`/dev/shm takes none: ${(error as Error).message}`);
       }
       assert.deepEqual(xattrsOf(n.listXattrs(at, b("file"))), [{ name: b("user.big"), value }]);
     }, "/dev/shm"));
@@ -503,6 +503,7 @@ describe("making", () => {
           n.setMode(at, b(name), mode);
           assert.equal(stat(at, b(name)).mode & 0o7777, mode, `${name} ${mode.toString(8)}`);
         }
+      n.setMode(at, b("folder"), 0o700); // or an ordinary user could not remove it
       n.setMode(at, b("file"), 0o600);
       const fd = n.openFile(at, b("file"));
       n.setMode(fd, self, 0o444);
