@@ -71,6 +71,9 @@ async function isInPath(program: string): Promise<boolean> {
   return false;
 }
 
+// Ctrl-C reaches the children too; what they leave is cleared away here.
+process.on("SIGINT", () => {});
+
 const [name, ...words] = process.argv.slice(2);
 const bench = name === undefined ? undefined : benches[name];
 if (bench) process.exitCode = await bench.run(words);
