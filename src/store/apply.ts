@@ -1,0 +1,79 @@
+/**
+ * Records into the catalogue: one function for every commit, every start and every rebuild, so that an index made
+ * again is the index that was. Idempotent: what has been applied is not applied twice.
+ * @module
+ */
+import { Problem } from "../base/errors.js";
+import { covers, decodeList, type Listing } from "../format/bodies.js";
+import type { Epoch } from "../format/keys.js";
+import { type LogRecord, openRecord, recordTypes } from "../format/record.js";
+import { frameOffsets } from "../format/segment.js";
+import type { Table } from "../format/table.js";
+import type { Catalogue } from "./catalogue.js";
+import type { LogFile, StoredRecord } from "./log.js";
+
+/** What is in a listed segment; undefined where its file is missing or damaged. */
+export type TableOf = (listing: Listing) => { salt: Buffer; epoch: number; table: Table } | undefined;
+
+/** Records applied in one transaction, so that it stays short. */
+const batch = 16;
+
+/** Where in a log the catalogue stands; undefined where the log does not hold the record that was applied last. */
+export function placeIn(catalogue: Catalogue, log: LogFile): StoredRecord | undefined {
+  const applied = catalogue.applied(log.id);
+  return applied === undefined ? log.first : log.at(applied.start, applied.end, applied.id);
+}
+
+/** Apply what the catalogue has not seen of a log. */
+export function applyLog(catalogue: Catalogue, log: LogFile, epochs: ReadonlyMap<number, Epoch>, tableOf: TableOf): void {
+  for (let more = true; more; )
+    more = catalogue.write(() => {
+      const from = placeIn(catalogue, log);
+      if (from === undefined) throw new Problem("damaged", `the catalogue is ahead of the log ${log.path}; run "bcoopfs repair --rebuild-index"`);
+      let last = from;
+      let count = 0;
+      for (const next of log.after(from)) {
+        applyRecord(catalogue, log, next.record, epochs, tableOf);
+        catalogue.setApplied({ log: log.id, seq: next.record.seq, id: next.record.id, start: last.end, end: next.end });
+        last = next;
+        if (++count === batch) return true;
+      }
+      if (count === 0 && catalogue.applied(log.id) === undefined)
+        catalogue.setApplied({ log: log.id, seq: 0n, id: log.genesis.id, start: 0, end: log.start });
+      return false;
+    });
+}
+
+function applyRecord(catalogue: Catalogue, log: LogFile, record: LogRecord, epochs: ReadonlyMap<number, Epoch>, tableOf: TableOf): void {
+  if (record.type === recordTypes.list) for (const listing of decodeList(record.clear)) applyListing(catalogue, listing, tableOf);
+  else if (record.type === recordTypes.revision) {
+    const epoch = epochs.get(record.epoch);
+    if (epoch === undefined) throw new Problem("damaged", `the keys of epoch ${record.epoch} are not here`);
+    const { id, seq, time } = record;
+    catalogue.addRevision({ id, log: log.id, seq, device: log.device, time, body: openRecord(record, epoch) });
+  }
+}
+
+/** A chunk that stands in several segments is taken from the first, or from the one that is placed better. */
+function applyListing(catalogue: Catalogue, listing: Listing, tableOf: TableOf): void {
+  if (listing.kind === "checkpointList" || catalogue.segmentByName(listing.name)) return;
+  const found = tableOf(listing);
+  if (found === undefined) {
+    catalogue.addSegment({ listing, salt: listing.name, epoch: 0, frames: [] });
+    return;
+  }
+  const { salt, epoch, table } = found;
+  const offsets = frameOffsets(table);
+  const frames = table.frames.map(({ boxBytes, rawBytes }, i) => ({ offset: offsets[i] as number, boxBytes, rawBytes }));
+  const segment = catalogue.addSegment({ listing, salt, epoch, frames });
+  table.frames.forEach((frame, number) => {
+    let offset = 0;
+    for (const { type, id, length } of frame.chunks) {
+      const there = catalogue.chunk(id);
+      const held = there && catalogue.segment(there.segment)?.listing.class;
+      if (held === undefined || (covers(listing.class, held) && !covers(held, listing.class)))
+        catalogue.putChunk(id, { segment, frame: number, offset, length, type });
+      offset += length;
+    }
+  });
+}

@@ -1,0 +1,343 @@
+/**
+ * The catalogue: every small fact, in LMDB, and nothing that segments and logs do not hold too. It is an index: it can
+ * be thrown away at any time and made again, and it is only ever changed by applying the records of a log in order.
+ *
+ * LMDB has no page checksums, so nothing read from here is believed without proof: a location is checked by opening
+ * the frame and hashing the chunk. The one door to lmdb.
+ * @module
+ */
+import { existsSync } from "node:fs";
+import { type Database, open, type RootDatabase } from "lmdb";
+import { Reader, Writer } from "../base/bytes.js";
+import { Problem, systemProblem } from "../base/errors.js";
+import { choice, format } from "../base/limits.js";
+import { importances, type Listing, type PlacementClass } from "../format/bodies.js";
+import { type ChunkType, chunkTypes } from "../format/keys.js";
+import { type SegmentKind, segmentKinds } from "../format/segment.js";
+import { syncFolder } from "./home.js";
+
+const schema = 1;
+
+/** Where a chunk lies. */
+export interface ChunkPlace {
+  readonly segment: number;
+  readonly frame: number;
+  /** within the frame's plaintext */
+  readonly offset: number;
+  readonly length: number;
+  readonly type: ChunkType;
+}
+
+/** A segment that a log lists. `number` is local: given in the order of the logs. */
+export interface SegmentRow {
+  readonly number: number;
+  readonly listing: Listing;
+  readonly salt: Buffer;
+  readonly epoch: number;
+  /** offset and bytes of each frame's box, and of its plaintext */
+  readonly frames: readonly { readonly offset: number; readonly boxBytes: number; readonly rawBytes: number }[];
+}
+
+/** A revision as its record tells it. */
+export interface RevisionRow {
+  /** position in the order of the logs, from 1 */
+  readonly order: number;
+  readonly id: Buffer;
+  readonly log: Buffer;
+  readonly seq: bigint;
+  readonly device: Buffer;
+  readonly time: bigint;
+  /** the plaintext of the record's sealed body */
+  readonly body: Buffer;
+}
+
+/** How far a log has been applied: the last record and its place in the file. */
+export interface Applied {
+  readonly log: Buffer;
+  readonly seq: bigint;
+  readonly id: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+const typeNames = new Map<number, ChunkType>(Object.entries(chunkTypes).map(([name, number]) => [number, name as ChunkType]));
+
+function encodePlace(place: ChunkPlace): Buffer {
+  const bytes = Buffer.allocUnsafe(17);
+  bytes.writeUInt32LE(place.segment, 0);
+  bytes.writeUInt32LE(place.frame, 4);
+  bytes.writeUInt32LE(place.offset, 8);
+  bytes.writeUInt32LE(place.length, 12);
+  bytes[16] = chunkTypes[place.type];
+  return bytes;
+}
+
+function decodePlace(bytes: Buffer): ChunkPlace {
+  const type = bytes.length === 17 ? typeNames.get(bytes[16] as number) : undefined;
+  if (type === undefined) throw damagedRow("chunk");
+  return { segment: bytes.readUInt32LE(0), frame: bytes.readUInt32LE(4), offset: bytes.readUInt32LE(8), length: bytes.readUInt32LE(12), type };
+}
+
+function encodeSegment(row: SegmentRow): Buffer {
+  const { listing } = row;
+  const to = new Writer(128 + row.frames.length * 8).raw(listing.name).varint(listing.length).u8(listing.kind === "dataSegment" ? 1 : 2);
+  to.u8(listing.class.copies).u8(listing.class.minimum).u8(importances[listing.class.importance]).u8(listing.adopted ? 1 : 0);
+  to.raw(row.salt).varint(row.epoch).varint(row.frames.length);
+  for (const frame of row.frames) to.varint(frame.offset).varint(frame.boxBytes).varint(frame.rawBytes);
+  return to.finish();
+}
+
+function decodeSegment(number: number, bytes: Buffer): SegmentRow {
+  const from = new Reader(bytes, "catalogue row");
+  const name = Buffer.from(from.raw(32));
+  const length = from.varint(format.segmentBytes);
+  const kind = from.u8() === segmentKinds.data ? "dataSegment" : "metadataSegment";
+  const copies = from.u8();
+  const minimum = from.u8();
+  const weight = from.u8();
+  const importance = (Object.keys(importances) as (keyof typeof importances)[]).find((key) => importances[key] === weight);
+  if (importance === undefined) throw damagedRow("segment");
+  const placement: PlacementClass = { copies, minimum, importance };
+  const listing: Listing = { name, length, kind, class: placement, adopted: from.u8() === 1 };
+  const salt = Buffer.from(from.raw(32));
+  const epoch = from.varint();
+  const frames = Array.from({ length: from.count(format.framesPerSegment, 3) }, () => ({
+    offset: from.varint(),
+    boxBytes: from.varint(format.sealedFrameBytes),
+    rawBytes: from.varint(format.frameBytes),
+  }));
+  from.end();
+  return { number, listing, salt, epoch, frames };
+}
+
+function encodeRevision(row: RevisionRow): Buffer {
+  return new Writer(256).raw(row.id).raw(row.log).u64(row.seq).raw(row.device).signed(row.time).blob(row.body).finish();
+}
+
+function decodeRevision(order: number, bytes: Buffer): RevisionRow {
+  const from = new Reader(bytes, "catalogue row");
+  const row = {
+    order,
+    id: Buffer.from(from.raw(32)),
+    log: Buffer.from(from.raw(32)),
+    seq: from.u64(),
+    device: Buffer.from(from.raw(32)),
+    time: from.signed(),
+    body: Buffer.from(from.blob(format.recordBytes)),
+  };
+  from.end();
+  return row;
+}
+
+function number32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+function damagedRow(what: string): Problem {
+  return new Problem("damaged", `the catalogue holds a damaged ${what} row; run "bcoopfs repair --rebuild-index"`);
+}
+
+type Table = Database<Buffer, Buffer>;
+const tables = ["meta", "chunks", "segments", "names", "salts", "revisions", "revisionIds"] as const;
+type TableName = (typeof tables)[number];
+
+/** An open catalogue. One per process and home. */
+export class Catalogue {
+  readonly path: string;
+  readonly #root: RootDatabase;
+  readonly #tables: Readonly<Record<TableName, Table>>;
+  readonly #segments = new Map<number, SegmentRow>();
+
+  private constructor(path: string, root: RootDatabase, opened: Readonly<Record<TableName, Table>>) {
+    this.path = path;
+    this.#root = root;
+    this.#tables = opened;
+  }
+
+  /** Open the catalogue in this folder, making it where it is missing. */
+  static open(path: string): Catalogue {
+    const before = process.umask(0o077);
+    try {
+      const fresh = !existsSync(`${path}/data.mdb`);
+      const root = open({
+        path,
+        // A commit whose fdatasync failed would stay visible, and survive, with the default.
+        overlappingSync: false,
+        mapSize: choice.catalogueMapBytes,
+        maxDbs: 16,
+        maxReaders: 512,
+        encoding: "binary",
+        keyEncoding: "binary",
+      });
+      const table = (name: TableName): Table => root.openDB(name, { encoding: "binary", keyEncoding: "binary" });
+      const opened = Object.fromEntries(tables.map((name) => [name, table(name)])) as Record<TableName, Table>;
+      if (fresh) syncFolder(path);
+      const catalogue = new Catalogue(path, root, opened);
+      catalogue.#checkSchema();
+      return catalogue;
+    } catch (error) {
+      throw error instanceof Problem ? error : systemProblem("cannot open the catalogue", error);
+    } finally {
+      process.umask(before);
+    }
+  }
+
+  #checkSchema(): void {
+    const stored = this.#tables.meta.getBinary(Buffer.from("schema"));
+    if (stored === undefined) this.write(() => this.#tables.meta.putSync(Buffer.from("schema"), number32(schema)));
+    else if (!stored.equals(number32(schema))) throw new Problem("unsupported", "the catalogue was made by another version; run \"bcoopfs repair --rebuild-index\"");
+  }
+
+  /** One transaction: all of `work` or nothing, on the disk when this returns. */
+  write<T>(work: () => T): T {
+    try {
+      return this.#root.transactionSync(work);
+    } catch (error) {
+      this.#segments.clear();
+      throw error instanceof Problem ? error : systemProblem("cannot write to the catalogue", error);
+    }
+  }
+
+  chunk(id: Buffer): ChunkPlace | undefined {
+    const bytes = this.#tables.chunks.getBinary(id);
+    return bytes && decodePlace(bytes);
+  }
+
+  putChunk(id: Buffer, place: ChunkPlace): void {
+    this.#tables.chunks.putSync(id, encodePlace(place));
+  }
+
+  /** Rows never change once written, so a copy in memory stays true. */
+  segment(number: number): SegmentRow | undefined {
+    const known = this.#segments.get(number);
+    if (known) return known;
+    const bytes = this.#tables.segments.getBinary(number32(number));
+    if (bytes === undefined) return undefined;
+    const row = decodeSegment(number, bytes);
+    if (this.#segments.size > 4096) this.#segments.clear();
+    this.#segments.set(number, row);
+    return row;
+  }
+
+  segmentByName(name: Buffer): SegmentRow | undefined {
+    const number = this.#tables.names.getBinary(name);
+    return number && this.segment(number.readUInt32BE());
+  }
+
+  segmentBySalt(salt: Buffer): SegmentRow | undefined {
+    const number = this.#tables.salts.getBinary(salt);
+    return number && this.segment(number.readUInt32BE());
+  }
+
+  *segments(): Generator<SegmentRow> {
+    for (const key of [...this.#tables.segments.getKeys()]) {
+      const row = this.segment(key.readUInt32BE());
+      if (row) yield row;
+    }
+  }
+
+  /** Give a listed segment the next number. */
+  addSegment(row: Omit<SegmentRow, "number">): number {
+    const number = this.#counter("segments") + 1;
+    this.#setCounter("segments", number);
+    this.#tables.segments.putSync(number32(number), encodeSegment({ ...row, number }));
+    this.#tables.names.putSync(row.listing.name, number32(number));
+    this.#tables.salts.putSync(row.salt, number32(number));
+    return number;
+  }
+
+  addRevision(row: Omit<RevisionRow, "order">): void {
+    const order = this.#counter("revisions") + 1;
+    this.#setCounter("revisions", order);
+    this.#tables.revisions.putSync(number32(order), encodeRevision({ ...row, order }));
+    this.#tables.revisionIds.putSync(row.id, number32(order));
+  }
+
+  /** All revisions in the order of the logs. */
+  *revisions(): Generator<RevisionRow> {
+    for (const { key, value } of this.#tables.revisions.getRange({})) yield decodeRevision(Buffer.from(key).readUInt32BE(), Buffer.from(value));
+  }
+
+  revision(id: Buffer): RevisionRow | undefined {
+    const order = this.#tables.revisionIds.getBinary(id);
+    const bytes = order && this.#tables.revisions.getBinary(order);
+    return order && bytes && decodeRevision(order.readUInt32BE(), bytes);
+  }
+
+  /** Ids of revisions that begin with these bytes (the prefix's half byte, if any, is the caller's to check). */
+  *revisionIdsFrom(prefix: Buffer): Generator<Buffer> {
+    for (const key of this.#tables.revisionIds.getKeys({ start: prefix })) {
+      const id = Buffer.from(key);
+      if (!id.subarray(0, prefix.length).equals(prefix)) return;
+      yield id;
+    }
+  }
+
+  applied(log: Buffer): Applied | undefined {
+    const bytes = this.#tables.meta.getBinary(Buffer.concat([Buffer.from("applied:"), log]));
+    if (bytes === undefined) return undefined;
+    const from = new Reader(bytes, "catalogue row");
+    const row = { log, seq: from.u64(), id: Buffer.from(from.raw(32)), start: Number(from.u64()), end: Number(from.u64()) };
+    from.end();
+    return row;
+  }
+
+  setApplied(row: Applied): void {
+    const value = new Writer(64).u64(row.seq).raw(row.id).u64(BigInt(row.start)).u64(BigInt(row.end)).finish();
+    this.#tables.meta.putSync(Buffer.concat([Buffer.from("applied:"), row.log]), value);
+  }
+
+  /** The logs that have been applied, by id. */
+  appliedLogs(): Buffer[] {
+    const found: Buffer[] = [];
+    const prefix = Buffer.from("applied:");
+    for (const key of this.#tables.meta.getKeys({ start: prefix })) {
+      const bytes = Buffer.from(key);
+      if (bytes.subarray(0, prefix.length).equals(prefix)) found.push(bytes.subarray(prefix.length));
+    }
+    return found;
+  }
+
+  #counter(name: string): number {
+    return this.#tables.meta.getBinary(Buffer.from(`count:${name}`))?.readUInt32BE() ?? 0;
+  }
+
+  #setCounter(name: string, value: number): void {
+    this.#tables.meta.putSync(Buffer.from(`count:${name}`), number32(value));
+  }
+
+  /** Forget everything but the schema: the records are about to be applied from the first. */
+  clear(): void {
+    this.write(() => {
+      for (const name of tables) this.#tables[name].clearSync();
+      this.#tables.meta.putSync(Buffer.from("schema"), number32(schema));
+    });
+    this.#segments.clear();
+  }
+
+  /** Every row of every table, in order: what two equal catalogues have in common. */
+  *dump(): Generator<{ table: string; key: Buffer; value: Buffer }> {
+    for (const table of tables)
+      for (const { key, value } of this.#tables[table].getRange({})) yield { table, key: Buffer.from(key), value: Buffer.from(value) };
+  }
+
+  /** Decode every row; throws where one cannot be. Returns how many there are. */
+  walk(): number {
+    let rows = 0;
+    for (const { table, key, value } of this.dump()) {
+      rows++;
+      if (table === "chunks") decodePlace(value);
+      else if (table === "segments") decodeSegment(key.readUInt32BE(), value);
+      else if (table === "revisions") decodeRevision(key.readUInt32BE(), value);
+    }
+    return rows;
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+}
+
+export type { SegmentKind };

@@ -1,0 +1,235 @@
+/**
+ * One run that writes: chunks go into frames, frames into segments, segments under their names, and a commit puts
+ * them into the log. Until then nothing of it is visible; what was sealed before a crash is found by the next start.
+ *
+ *   put → open frame (compressible, incompressible, metadata) → segment file → drain closes full ones → commit
+ *
+ * A session file, locked as long as the process lives, stands for the run: it tells others that somebody writes, and
+ * after a crash which segments were sealed but not yet listed.
+ * @module
+ */
+import { writeSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { Writer } from "../base/bytes.js";
+import { systemProblem } from "../base/errors.js";
+import { choice } from "../base/limits.js";
+import { type Listing, type PlacementClass, writeListing } from "../format/bodies.js";
+import { type HintRun, pays, runsOf } from "../format/frame.js";
+import { keyedHash } from "../format/hash.js";
+import { type ChunkType, idKeyOf } from "../format/keys.js";
+import { mentionsOf } from "../format/mention.js";
+import { type NewChunk, SegmentBuilder, type SegmentKind } from "../format/segment.js";
+import { encodeTableObject, type Table } from "../format/table.js";
+import { tryUnlink } from "./home.js";
+import { type Lock, lockFile } from "./lock.js";
+import { SegmentFile } from "./segments.js";
+import type { RecordBodies, Store } from "./store.js";
+
+interface Lane {
+  readonly kind: SegmentKind;
+  chunks: NewChunk[];
+  bytes: number;
+}
+
+interface OpenSegment {
+  readonly builder: SegmentBuilder;
+  readonly file: SegmentFile;
+}
+
+/** A segment under its own name that no record lists yet. */
+export interface SealedSegment {
+  readonly listing: Listing;
+  readonly salt: Buffer;
+  readonly epoch: number;
+  readonly table: Table;
+}
+
+/** A writing run. Call `drain` at least once for every few MiB put, and end with `commit` or `abandon`. */
+export class Session {
+  readonly #store: Store;
+  readonly #class: PlacementClass;
+  readonly #lock: Lock;
+  readonly #path: string;
+  readonly #lanes = {
+    soft: newLane("data"),
+    hard: newLane("data"),
+    metadata: newLane("metadata"),
+  };
+  readonly #open: { data: OpenSegment | undefined; metadata: OpenSegment | undefined } = { data: undefined, metadata: undefined };
+  /** ids put since the last commit, each with the salt of the segment it will lie in */
+  readonly #pending = new Map<string, Buffer>();
+  readonly #trusted = new Map<number, boolean>();
+  #sealed: SealedSegment[] = [];
+  #files = 0;
+  #uncommitted = 0;
+  #grown = 0;
+
+  constructor(store: Store, placement: PlacementClass) {
+    this.#store = store;
+    this.#class = placement;
+    ({ lock: this.#lock, path: this.#path } = beginSessionFile(store));
+  }
+
+  /** bytes put into the store since the last commit */
+  get uncommitted(): number {
+    return this.#uncommitted;
+  }
+
+  /** bytes of all segments that this session has sealed */
+  get grown(): number {
+    return this.#grown;
+  }
+
+  /** The id that bytes of this type have in this vault. */
+  idOf(type: ChunkType, bytes: Uint8Array): Buffer {
+    return keyedHash(idKeyOf(this.#store.keyring.constants, type), bytes);
+  }
+
+  /** Is this chunk stored already, in a segment that is placed well enough and really there? */
+  has(id: Buffer): boolean {
+    if (this.#pending.has(id.toString("latin1"))) return true;
+    const place = this.#store.catalogue.chunk(id);
+    return place !== undefined && this.#trust(place.segment);
+  }
+
+  #trust(number: number): boolean {
+    let good = this.#trusted.get(number);
+    if (good === undefined) {
+      good = this.#store.holds(number, this.#class);
+      this.#trusted.set(number, good);
+    }
+    return good;
+  }
+
+  /** Store a chunk unless it is there. The bytes are copied. */
+  put(type: ChunkType, bytes: Uint8Array): { id: Buffer; fresh: boolean } {
+    const id = this.idOf(type, bytes);
+    if (this.has(id)) return { id, fresh: false };
+    const lane = type !== "data" ? this.#lanes.metadata : pays(bytes) ? this.#lanes.soft : this.#lanes.hard;
+    const segment = this.#segment(lane.kind);
+    this.#pending.set(id.toString("latin1"), segment.builder.salt);
+    lane.chunks.push({ type, id, bytes: Buffer.from(bytes) });
+    lane.bytes += bytes.length;
+    this.#uncommitted += bytes.length;
+    if (lane.bytes >= choice.frameTargetBytes) this.#flush(lane);
+    return { id, fresh: true };
+  }
+
+  #segment(kind: SegmentKind): OpenSegment {
+    const open = this.#open[kind];
+    if (open) return open;
+    const { keyring, system } = this.#store;
+    const builder = new SegmentBuilder(keyring.vault, keyring.epoch, kind, system.random);
+    const file = new SegmentFile(`${this.#path}.${this.#files++}.tmp`);
+    file.write(builder.header);
+    const fresh = { builder, file };
+    this.#open[kind] = fresh;
+    return fresh;
+  }
+
+  #flush(lane: Lane): void {
+    if (lane.chunks.length === 0) return;
+    const { builder, file } = this.#segment(lane.kind);
+    file.write(builder.frame(lane.chunks, lane.kind === "metadata" ? this.#hints(lane.chunks) : []));
+    lane.chunks = [];
+    lane.bytes = 0;
+  }
+
+  /** Where the ids lie that these chunks mention, in the order of mention. */
+  #hints(chunks: readonly NewChunk[]): HintRun[] {
+    return runsOf(chunks.flatMap(({ type, bytes }) => mentionsOf(type, bytes).map(({ id }) => this.saltOf(id))));
+  }
+
+  /** Salt of the segment that holds, or will hold, this id. */
+  saltOf(id: Buffer): Buffer | undefined {
+    const pending = this.#pending.get(id.toString("latin1"));
+    if (pending) return pending;
+    const place = this.#store.catalogue.chunk(id);
+    return place && this.#store.catalogue.segment(place.segment)?.salt;
+  }
+
+  /** Close segments that have reached their size. */
+  async drain(): Promise<void> {
+    if ((this.#open.data?.builder.length ?? 0) >= choice.segmentTargetBytes) await this.#close("data");
+    if ((this.#open.metadata?.builder.length ?? 0) >= choice.segmentTargetBytes) await this.#close("metadata");
+  }
+
+  async #close(kind: SegmentKind): Promise<void> {
+    const segment = this.#open[kind];
+    if (segment === undefined) return;
+    // Whoever was told this segment's salt must end up in it.
+    if (kind === "data") {
+      this.#flush(this.#lanes.soft);
+      this.#flush(this.#lanes.hard);
+    } else this.#flush(this.#lanes.metadata);
+    const { tail, name, length, table } = segment.builder.finish();
+    segment.file.write(tail);
+    const listing: Listing = { name, length, kind: kind === "data" ? "dataSegment" : "metadataSegment", class: this.#class, adopted: false };
+    await segment.file.finish(this.#store.home, name, () => this.#note(listing));
+    this.#open[kind] = undefined;
+    const { salt, epoch } = segment.builder;
+    this.#sealed.push({ listing, salt, epoch, table });
+    this.#grown += length;
+    if (kind === "data") this.put("table", encodeTableObject({ name, length, salt, epoch, table }));
+  }
+
+  /** Leave word of a sealed segment, for whoever starts after a crash. */
+  #note(listing: Listing): void {
+    const to = new Writer(64);
+    writeListing(to, listing);
+    try {
+      writeSync(this.#lock.fd, `${to.finish().toString("hex")}\n`);
+    } catch (error) {
+      throw systemProblem("cannot note a segment", error);
+    }
+  }
+
+  /**
+   * Close everything, list it in the log and append what `bodies` gives, all in one durable step. When this returns,
+   * it is acknowledged. The session may go on.
+   * @param bodies is told how many bytes the session has grown the store by
+   */
+  async commit(bodies: (grown: number) => RecordBodies): Promise<void> {
+    await this.#close("data");
+    await this.#close("metadata");
+    const sealed = this.#sealed;
+    this.#sealed = [];
+    this.#store.commit(sealed, bodies(this.#grown));
+    this.#pending.clear();
+    this.#trusted.clear();
+    this.#uncommitted = 0;
+  }
+
+  /** End the session. What is not committed is dropped, but for sealed segments: the next start lists those. */
+  close(): void {
+    this.#open.data?.file.abandon();
+    this.#open.metadata?.file.abandon();
+    if (this.#sealed.length === 0) tryUnlink(this.#path);
+    this.#lock.close();
+  }
+}
+
+function newLane(kind: SegmentKind): Lane {
+  return { kind, chunks: [], bytes: 0 };
+}
+
+/** A session file of our own, locked before anybody can take it for a dead one's. */
+function beginSessionFile(store: Store): { lock: Lock; path: string } {
+  for (;;) {
+    const path = join(store.home.writers, store.system.random(8).toString("hex"));
+    const lock = lockFile(path, false);
+    if (lock !== undefined && statSync(path, { throwIfNoEntry: false }) !== undefined) return { lock, path };
+    lock?.close();
+  }
+}
+
+/** Session files and, apart from them, the temporary segments that belong to each. */
+export function sessionFiles(writers: string): { path: string; temporaries: string[] }[] {
+  const names = readdirSync(writers);
+  const sessions = names.filter((name) => /^[0-9a-f]{16}$/.test(name));
+  return sessions.map((name) => ({
+    path: join(writers, name),
+    temporaries: names.filter((other) => other.startsWith(`${name}.`)).map((other) => join(writers, other)),
+  }));
+}

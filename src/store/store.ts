@@ -1,0 +1,329 @@
+/**
+ * This machine's disk: what it has, gives, takes and commits. Truth is segments and logs; the catalogue follows them.
+ *
+ *   1 frames to a temporary segment   2 footer, name, fdatasync   3 rename, fsync the folder
+ *   4 append the signed records, fdatasync: the commit point   5 catalogue transaction   6 acknowledge
+ *
+ * Opening is recovery and recovery is opening: cut a torn tail, apply what the catalogue has not seen, list what a
+ * dead writer had sealed. There is no other way in, so it is exercised by every run.
+ * @module
+ */
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Reader } from "../base/bytes.js";
+import { Problem, systemProblem } from "../base/errors.js";
+import { native } from "../base/native.js";
+import type { System } from "../base/system.js";
+import { covers, encodeList, type Listing, listingsPerRecord, type PlacementClass, readListing } from "../format/bodies.js";
+import { type LogRecord, type RecordType, recordTypes, sealRecord } from "../format/record.js";
+import { applyLog, placeIn, type TableOf } from "./apply.js";
+import { Catalogue } from "./catalogue.js";
+import { checkFileSystem, type Home, tryUnlink } from "./home.js";
+import type { Keyring } from "./keyring.js";
+import { lockFile } from "./lock.js";
+import type { LogFile, StoredRecord } from "./log.js";
+import { beginLog, openOwnLogs } from "./own-logs.js";
+import { catalogueIsSound, sealCatalogue, setCatalogueAside } from "./probe.js";
+import { ChunkReader } from "./reader.js";
+import { hexStart, readTableOf, segmentFiles, segmentLength, verifySegment } from "./segments.js";
+import { type SealedSegment, Session, sessionFiles } from "./session.js";
+
+/** Records to append: their types and bodies; the store gives the rest. */
+export type RecordBodies = readonly { readonly type: RecordType; readonly clear: Buffer; readonly secret: Buffer }[];
+
+/** What recovery did, for whoever sits before the screen. */
+export type Say = (message: string) => void;
+
+export class Store {
+  readonly home: Home;
+  readonly keyring: Keyring;
+  readonly system: System;
+  readonly reader: ChunkReader;
+  readonly catalogue: Catalogue;
+  /** oldest first; the last one is appended to */
+  #logs: LogFile[];
+  readonly #say: Say;
+  readonly #use: Use;
+  /** tables of segments sealed by this process and not yet applied */
+  readonly #tables = new Map<string, SealedSegment>();
+
+  private constructor(home: Home, keyring: Keyring, system: System, say: Say, use: Use, catalogue: Catalogue, logs: LogFile[]) {
+    this.home = home;
+    this.keyring = keyring;
+    this.system = system;
+    this.#say = say;
+    this.#use = use;
+    this.catalogue = catalogue;
+    this.#logs = logs;
+    this.reader = new ChunkReader(home, keyring, catalogue);
+  }
+
+  /** Open, which is to recover. Problem("damaged") where a log's history is damaged; nothing is ever cut from that. */
+  static async open(home: Home, keyring: Keyring, system: System, say: Say): Promise<Store> {
+    checkFileSystem(home.path);
+    const use = await Use.begin(home);
+    try {
+      if (!catalogueIsSound(home)) {
+        use.exclusive();
+        const aside = setCatalogueAside(home);
+        say(`the catalogue was damaged and is being made again from segments and logs; the damaged one is kept as ${aside}`);
+      }
+      const logs = openOwnLogs(home.logs, keyring.device.publicKey);
+      const store = new Store(home, keyring, system, say, use, Catalogue.open(home.catalogue), logs);
+      try {
+        await store.#recover();
+      } catch (error) {
+        await store.catalogue.close();
+        throw error;
+      }
+      use.shared();
+      return store;
+    } catch (error) {
+      use.end();
+      throw error;
+    }
+  }
+
+  get #log(): LogFile {
+    const log = this.#logs.at(-1);
+    if (log === undefined) throw new Problem("damaged", `there is no log of this device in ${this.home.logs}`);
+    return log;
+  }
+
+  async #recover(): Promise<void> {
+    if (await this.#revertedHome()) return;
+    for (const log of this.#logs) this.#headOf(log);
+    try {
+      this.#apply();
+      this.#listOrphans(this.#deadSessions());
+    } catch (error) {
+      // A full disk must not keep anybody from reading what is there.
+      if (!(error instanceof Problem && error.code === "no-space")) throw error;
+      this.#say("the disk is full: the newest records are not in the catalogue yet; free some space");
+    }
+  }
+
+  /** The newest record of a log; under its lock, so that a torn tail is cut. */
+  #headOf(log: LogFile): StoredRecord {
+    return log.underLock(placeIn(this.catalogue, log) ?? log.first, (head) => head);
+  }
+
+  /**
+   * A home whose logs know less than its catalogue was put back to an earlier state, in part. Nobody can say what was
+   * told to others since, so this device goes on in a new log from the last record that is there.
+   */
+  async #revertedHome(): Promise<boolean> {
+    const applied = this.catalogue.appliedLogs();
+    const gone = applied.filter((id) => !this.#logs.some((log) => log.id.equals(id)));
+    const behind = this.#logs.filter((log) => placeIn(this.catalogue, log) === undefined);
+    if (gone.length === 0 && behind.length === 0 && this.#logs.length > 0) return false;
+    this.#use.exclusive();
+    const newest = this.#logs.at(-1);
+    const last = newest && newest.underLock(newest.first, (head) => head);
+    this.#logs.push(beginLog(this.home.logs, this.keyring, this.system, last));
+    this.#say(
+      applied.length === 0
+        ? "this home had no log of this device; it goes on in a new one"
+        : "this home was put back to an earlier state: the log ends before records that the catalogue knows. It goes on in a new log, and the index is made again",
+    );
+    await this.rebuild();
+    return true;
+  }
+
+  /** Make the catalogue again from segments and logs alone; sealed segments that no log lists are listed. */
+  async rebuild(): Promise<void> {
+    this.#use.exclusive();
+    this.catalogue.clear();
+    for (const log of this.#logs) log.underLock(log.first, (head) => head);
+    this.#apply();
+    const unlisted = [...segmentFiles(this.home)].filter((name) => this.catalogue.segmentByName(name) === undefined);
+    this.#listOrphans(unlisted.map((name) => ({ name, listing: undefined })));
+    this.#use.shared();
+  }
+
+  #apply(): void {
+    for (const log of this.#logs) applyLog(this.catalogue, log, this.keyring.epochs, this.#tableOf);
+    this.#tables.clear();
+  }
+
+  readonly #tableOf: TableOf = (listing) => {
+    const fresh = this.#tables.get(listing.name.toString("latin1"));
+    if (fresh) return fresh;
+    try {
+      const { reader, table } = readTableOf(this.home, listing.name, listing.length, this.keyring.epochs);
+      return { salt: reader.header.salt, epoch: reader.header.epoch, table };
+    } catch (error) {
+      if (!(error instanceof Problem && (error.code === "missing" || error.code === "damaged" || error.code === "format"))) throw error;
+      this.#say(`segment ${hexStart(listing.name)} cannot be read: ${error.message}`);
+      return undefined;
+    }
+  };
+
+  /** Sessions whose process is gone: remove what they left unfinished, and tell what they had sealed. */
+  #deadSessions(): { name: Buffer; listing: Listing | undefined }[] {
+    const sealed: { name: Buffer; listing: Listing | undefined }[] = [];
+    for (const { path, temporaries } of sessionFiles(this.home.writers)) {
+      const lock = lockFile(path, false);
+      if (lock === undefined) continue;
+      for (const line of readFileSync(path, "latin1").split("\n")) {
+        const listing = listingOf(line);
+        if (listing) sealed.push({ name: listing.name, listing });
+      }
+      this.#listOrphans(sealed.splice(0));
+      for (const temporary of temporaries) tryUnlink(temporary);
+      tryUnlink(path);
+      lock.close();
+    }
+    return sealed;
+  }
+
+  /** List sealed segments that no record lists, after checking every byte of them. */
+  #listOrphans(found: readonly { name: Buffer; listing: Listing | undefined }[]): void {
+    const sealed: SealedSegment[] = [];
+    for (const { name, listing } of found) {
+      const length = segmentLength(this.home, name);
+      if (length === undefined || this.catalogue.segmentByName(name)) continue;
+      try {
+        verifySegment(this.home, name, length);
+        const { reader, table } = readTableOf(this.home, name, length, this.keyring.epochs);
+        const kind = reader.header.kind === "data" ? "dataSegment" : "metadataSegment";
+        const placed: Listing = listing ?? { name, length, kind, class: orphanClass, adopted: false };
+        sealed.push({ listing: placed, salt: reader.header.salt, epoch: reader.header.epoch, table });
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        this.#say(`left alone: ${error.message}`);
+      }
+    }
+    if (sealed.length > 0) this.commit(sealed, []);
+  }
+
+  /** Is the segment of this number here, whole in length, and placed at least as well as wanted? */
+  holds(number: number, wanted: PlacementClass): boolean {
+    const row = this.catalogue.segment(number);
+    return row !== undefined && covers(row.listing.class, wanted) && segmentLength(this.home, row.listing.name) === row.listing.length;
+  }
+
+  /** Begin a writing run. */
+  session(placement: PlacementClass): Session {
+    return new Session(this, placement);
+  }
+
+  /** Append records that list sealed segments and carry `bodies`, then apply them: steps 4 to 6. */
+  commit(sealed: readonly SealedSegment[], bodies: RecordBodies): LogRecord[] {
+    const lists: { type: RecordType; clear: Buffer; secret: Buffer }[] = [];
+    for (let at = 0; at < sealed.length; at += listingsPerRecord) {
+      const clear = encodeList(sealed.slice(at, at + listingsPerRecord).map(({ listing }) => listing));
+      lists.push({ type: "list", clear, secret: Buffer.alloc(0) });
+    }
+    const all = [...lists, ...bodies];
+    if (all.length === 0) return [];
+    for (const segment of sealed) this.#tables.set(segment.listing.name.toString("latin1"), segment);
+    const records = this.#append(all);
+    this.#apply();
+    return records;
+  }
+
+  #append(bodies: RecordBodies): LogRecord[] {
+    const log = this.#log;
+    const from = placeIn(this.catalogue, log);
+    if (from === undefined) throw new Problem("damaged", "this home was put back to an earlier state while it was in use; run the command again");
+    return log.underLock(from, (head) => {
+      const records: LogRecord[] = [];
+      let last = head.record;
+      for (const { type, clear, secret } of bodies) {
+        const now = this.system.now();
+        const record = sealRecord(
+          {
+            type: recordTypes[type],
+            vault: this.keyring.vault,
+            log: log.id,
+            seq: last.seq + 1n,
+            previous: last.id,
+            time: now > last.time ? now : last.time + 1n,
+            clear,
+            secret,
+          },
+          this.keyring.epoch,
+          this.keyring.device,
+          this.system.random,
+        );
+        records.push(record);
+        last = record;
+      }
+      log.append(head, records);
+      return records;
+    });
+  }
+
+  /** Every record of this device's logs, checked from each genesis on. Problem("damaged") where history is broken. */
+  *history(): Generator<LogRecord> {
+    for (const log of this.#logs) {
+      yield log.genesis;
+      const head = log.underLock(log.first, (newest) => newest);
+      for (const { record } of log.after(log.first)) {
+        yield record;
+        if (record.seq === head.record.seq) break;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.catalogue.close();
+    sealCatalogue(this.home);
+    for (const log of this.#logs) log.close();
+    this.#use.end();
+  }
+}
+
+/** For segments found without word of what they were placed as. */
+const orphanClass: PlacementClass = { copies: 2, minimum: 1, importance: "normal" };
+
+function listingOf(line: string): Listing | undefined {
+  if (!/^([0-9a-f]{2})+$/.test(line)) return undefined;
+  try {
+    const from = new Reader(Buffer.from(line, "hex"), "session note");
+    const listing = readListing(from);
+    from.end();
+    return listing;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The mark of a process that has this home open: shared among all, exclusive for whoever makes the index again. */
+class Use {
+  readonly #fd: number;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  static async begin(home: Home): Promise<Use> {
+    if (!existsSync(home.store)) throw new Problem("no-vault", `no vault in ${home.path}; make one with "bcoopfs init"`);
+    try {
+      const use = new Use(openSync(join(home.path, "lock"), "a+", 0o600));
+      native().lock(use.#fd, false, true);
+      return use;
+    } catch (error) {
+      throw systemProblem(`cannot open ${home.path}`, error);
+    }
+  }
+
+  tryExclusive(): boolean {
+    return native().lock(this.#fd, true, false);
+  }
+
+  exclusive(): void {
+    if (!this.tryExclusive())
+      throw new Problem("busy", "the index has to be made again, but another bcoopfs process uses this home; stop it (umount, daemon) and run this again");
+  }
+
+  shared(): void {
+    native().lock(this.#fd, false, true);
+  }
+
+  end(): void {
+    native().unlock(this.#fd);
+    closeSync(this.#fd);
+  }
+}
