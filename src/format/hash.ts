@@ -26,7 +26,8 @@ export function derive(label: string, ...material: Uint8Array[]): Buffer {
 
 /** Chaining values of consecutive 64 KiB subtrees, 32 bytes each. */
 export function leavesOf(data: Uint8Array, firstChunk: number): Buffer[] {
-  if (!hasNative()) return twin.blake3Leaves(data, null, firstChunk);
+  // An empty object has one leaf; the addon counts whole and begun ones only.
+  if (data.length === 0 || !hasNative()) return twin.blake3Leaves(data, null, firstChunk);
   const packed = native().blake3Leaves(data, null, BigInt(firstChunk));
   return Array.from({ length: packed.length / 32 }, (_, i) => packed.subarray(i * 32, i * 32 + 32));
 }

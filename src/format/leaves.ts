@@ -77,6 +77,7 @@ export function proofOf(leaves: readonly Uint8Array[], first: number, last: numb
 /**
  * Check that `data` are the bytes of leaves first… of the object (name, length). Throws Problem("damaged") on any
  * difference: a wrong byte, a wrong proof, a proof too long or too short.
+ * The length is what a signed list says; a range that includes the last leaf proves it, others may not.
  * @param data bytes from first * 64 KiB, whole leaves but for the object's end
  */
 export function verifyLeaves(
@@ -96,6 +97,7 @@ export function verifyLeaves(
   const from = first * format.leafBytes;
   const end = from + data.length;
   if (
+    !Number.isSafeInteger(first) ||
     first < 0 ||
     first >= total ||
     end > length ||
