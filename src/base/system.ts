@@ -12,6 +12,8 @@ export interface System {
   random(length: number): Buffer;
   /** resolves after at least `ms` milliseconds */
   sleep(ms: number): Promise<void>;
+  /** lets everything else that waits have its turn */
+  turn(): Promise<void>;
 }
 
 /** The real clock and the system's randomness. */
@@ -19,4 +21,5 @@ export const realSystem: System = {
   now: () => BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n),
   random: (length) => randomFillSync(Buffer.allocUnsafe(length)),
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
 };

@@ -123,8 +123,15 @@ function writePlace(to: Writer, place: { level: number; id: Buffer } | undefined
 function writeXattrs(to: Writer, xattrs: readonly Xattr[]): void {
   to.varint(xattrs.length);
   for (const { name, value } of xattrs) {
+    const inline = Buffer.isBuffer(value);
+    // The size alone tells a reader which of the two forms follows.
+    const bytes = inline ? value.length : Number(value.size);
+    if (inline !== bytes <= format.xattrInlineBytes)
+      throw new RangeError(
+        `expected a value of at most ${format.xattrInlineBytes} bytes inline, a longer one as content`,
+      );
     to.blob(name);
-    if (Buffer.isBuffer(value)) to.blob(value);
+    if (inline) to.blob(value);
     else {
       to.varint(value.size);
       writePlace(to, value);

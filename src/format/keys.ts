@@ -14,7 +14,7 @@
  */
 import { entropyToMnemonic, mnemonicToEntropy } from "@scure/bip39";
 import { wordlist } from "@scure/bip39/wordlists/english.js";
-import { Reader, Writer } from "../base/bytes.js";
+import type { Reader, Writer } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import { derive, hashOf } from "./hash.js";
 import { exchangePublicKey, type SigningKey, signingKeyOf } from "./sign.js";

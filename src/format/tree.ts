@@ -23,6 +23,9 @@ export type TreeChunk =
   | { readonly level: 0; readonly entries: readonly Entry[] }
   | { readonly level: number; readonly branches: readonly Branch[] };
 
+/** bytes of a pipe with a one-byte name and the smallest values */
+const leastEntry = 12;
+
 /** True for a ground-level chunk. */
 export function isGround(chunk: TreeChunk): chunk is { readonly level: 0; readonly entries: readonly Entry[] } {
   return chunk.level === 0;
@@ -50,7 +53,7 @@ export function decodeTree(bytes: Uint8Array): TreeChunk {
     if (previous && compareBytes(previous, name) >= 0) from.fail("names out of order");
     previous = name;
   };
-  const count = from.count(format.chunkBytes, level === 0 ? 14 : 35);
+  const count = from.count(format.chunkBytes, level === 0 ? leastEntry : 35);
   if (count === 0) from.fail("an empty row");
   if (level === 0) {
     const entries: Entry[] = [];

@@ -25,11 +25,20 @@ export function placeIn(catalogue: Catalogue, log: LogFile): StoredRecord | unde
 }
 
 /** Apply what the catalogue has not seen of a log. */
-export function applyLog(catalogue: Catalogue, log: LogFile, epochs: ReadonlyMap<number, Epoch>, tableOf: TableOf): void {
+export function applyLog(
+  catalogue: Catalogue,
+  log: LogFile,
+  epochs: ReadonlyMap<number, Epoch>,
+  tableOf: TableOf,
+): void {
   for (let more = true; more; )
     more = catalogue.write(() => {
       const from = placeIn(catalogue, log);
-      if (from === undefined) throw new Problem("damaged", `the catalogue is ahead of the log ${log.path}; run "bcoopfs repair --rebuild-index"`);
+      if (from === undefined)
+        throw new Problem(
+          "damaged",
+          `the catalogue is ahead of the log ${log.path}; run "bcoopfs repair --rebuild-index"`,
+        );
       let last = from;
       let count = 0;
       for (const next of log.after(from)) {
@@ -44,8 +53,15 @@ export function applyLog(catalogue: Catalogue, log: LogFile, epochs: ReadonlyMap
     });
 }
 
-function applyRecord(catalogue: Catalogue, log: LogFile, record: LogRecord, epochs: ReadonlyMap<number, Epoch>, tableOf: TableOf): void {
-  if (record.type === recordTypes.list) for (const listing of decodeList(record.clear)) applyListing(catalogue, listing, tableOf);
+function applyRecord(
+  catalogue: Catalogue,
+  log: LogFile,
+  record: LogRecord,
+  epochs: ReadonlyMap<number, Epoch>,
+  tableOf: TableOf,
+): void {
+  if (record.type === recordTypes.list)
+    for (const listing of decodeList(record.clear)) applyListing(catalogue, listing, tableOf);
   else if (record.type === recordTypes.revision) {
     const epoch = epochs.get(record.epoch);
     if (epoch === undefined) throw new Problem("damaged", `the keys of epoch ${record.epoch} are not here`);
@@ -64,7 +80,11 @@ function applyListing(catalogue: Catalogue, listing: Listing, tableOf: TableOf):
   }
   const { salt, epoch, table } = found;
   const offsets = frameOffsets(table);
-  const frames = table.frames.map(({ boxBytes, rawBytes }, i) => ({ offset: offsets[i] as number, boxBytes, rawBytes }));
+  const frames = table.frames.map(({ boxBytes, rawBytes }, i) => ({
+    offset: offsets[i] as number,
+    boxBytes,
+    rawBytes,
+  }));
   const segment = catalogue.addSegment({ listing, salt, epoch, frames });
   table.frames.forEach((frame, number) => {
     let offset = 0;

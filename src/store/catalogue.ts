@@ -60,7 +60,9 @@ export interface Applied {
   readonly end: number;
 }
 
-const typeNames = new Map<number, ChunkType>(Object.entries(chunkTypes).map(([name, number]) => [number, name as ChunkType]));
+const typeNames = new Map<number, ChunkType>(
+  Object.entries(chunkTypes).map(([name, number]) => [number, name as ChunkType]),
+);
 
 function encodePlace(place: ChunkPlace): Buffer {
   const bytes = Buffer.allocUnsafe(17);
@@ -75,13 +77,25 @@ function encodePlace(place: ChunkPlace): Buffer {
 function decodePlace(bytes: Buffer): ChunkPlace {
   const type = bytes.length === 17 ? typeNames.get(bytes[16] as number) : undefined;
   if (type === undefined) throw damagedRow("chunk");
-  return { segment: bytes.readUInt32LE(0), frame: bytes.readUInt32LE(4), offset: bytes.readUInt32LE(8), length: bytes.readUInt32LE(12), type };
+  return {
+    segment: bytes.readUInt32LE(0),
+    frame: bytes.readUInt32LE(4),
+    offset: bytes.readUInt32LE(8),
+    length: bytes.readUInt32LE(12),
+    type,
+  };
 }
 
 function encodeSegment(row: SegmentRow): Buffer {
   const { listing } = row;
-  const to = new Writer(128 + row.frames.length * 8).raw(listing.name).varint(listing.length).u8(listing.kind === "dataSegment" ? 1 : 2);
-  to.u8(listing.class.copies).u8(listing.class.minimum).u8(importances[listing.class.importance]).u8(listing.adopted ? 1 : 0);
+  const to = new Writer(128 + row.frames.length * 8)
+    .raw(listing.name)
+    .varint(listing.length)
+    .u8(listing.kind === "dataSegment" ? 1 : 2);
+  to.u8(listing.class.copies)
+    .u8(listing.class.minimum)
+    .u8(importances[listing.class.importance])
+    .u8(listing.adopted ? 1 : 0);
   to.raw(row.salt).varint(row.epoch).varint(row.frames.length);
   for (const frame of row.frames) to.varint(frame.offset).varint(frame.boxBytes).varint(frame.rawBytes);
   return to.finish();
@@ -95,7 +109,9 @@ function decodeSegment(number: number, bytes: Buffer): SegmentRow {
   const copies = from.u8();
   const minimum = from.u8();
   const weight = from.u8();
-  const importance = (Object.keys(importances) as (keyof typeof importances)[]).find((key) => importances[key] === weight);
+  const importance = (Object.keys(importances) as (keyof typeof importances)[]).find(
+    (key) => importances[key] === weight,
+  );
   if (importance === undefined) throw damagedRow("segment");
   const placement: PlacementClass = { copies, minimum, importance };
   const listing: Listing = { name, length, kind, class: placement, adopted: from.u8() === 1 };
@@ -187,7 +203,11 @@ export class Catalogue {
   #checkSchema(): void {
     const stored = this.#tables.meta.getBinary(Buffer.from("schema"));
     if (stored === undefined) this.write(() => this.#tables.meta.putSync(Buffer.from("schema"), number32(schema)));
-    else if (!stored.equals(number32(schema))) throw new Problem("unsupported", "the catalogue was made by another version; run \"bcoopfs repair --rebuild-index\"");
+    else if (!stored.equals(number32(schema)))
+      throw new Problem(
+        "unsupported",
+        'the catalogue was made by another version; run "bcoopfs repair --rebuild-index"',
+      );
   }
 
   /** One transaction: all of `work` or nothing, on the disk when this returns. */
@@ -257,7 +277,8 @@ export class Catalogue {
 
   /** All revisions in the order of the logs. */
   *revisions(): Generator<RevisionRow> {
-    for (const { key, value } of this.#tables.revisions.getRange({})) yield decodeRevision(Buffer.from(key).readUInt32BE(), Buffer.from(value));
+    for (const { key, value } of this.#tables.revisions.getRange({}))
+      yield decodeRevision(Buffer.from(key).readUInt32BE(), Buffer.from(value));
   }
 
   revision(id: Buffer): RevisionRow | undefined {
@@ -279,7 +300,13 @@ export class Catalogue {
     const bytes = this.#tables.meta.getBinary(Buffer.concat([Buffer.from("applied:"), log]));
     if (bytes === undefined) return undefined;
     const from = new Reader(bytes, "catalogue row");
-    const row = { log, seq: from.u64(), id: Buffer.from(from.raw(32)), start: Number(from.u64()), end: Number(from.u64()) };
+    const row = {
+      log,
+      seq: from.u64(),
+      id: Buffer.from(from.raw(32)),
+      start: Number(from.u64()),
+      end: Number(from.u64()),
+    };
     from.end();
     return row;
   }
@@ -320,7 +347,8 @@ export class Catalogue {
   /** Every row of every table, in order: what two equal catalogues have in common. */
   *dump(): Generator<{ table: string; key: Buffer; value: Buffer }> {
     for (const table of tables)
-      for (const { key, value } of this.#tables[table].getRange({})) yield { table, key: Buffer.from(key), value: Buffer.from(value) };
+      for (const { key, value } of this.#tables[table].getRange({}))
+        yield { table, key: Buffer.from(key), value: Buffer.from(value) };
   }
 
   /** Decode every row; throws where one cannot be. Returns how many there are. */

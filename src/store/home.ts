@@ -2,7 +2,17 @@
  * Where things lie in a home, and how a small file gets there: whole or not at all, whatever happens.
  * @module
  */
-import { closeSync, fdatasyncSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fdatasyncSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { native } from "../base/native.js";
@@ -70,7 +80,10 @@ export function unfitFileSystem(type: number): string | undefined {
 export function checkFileSystem(path: string): void {
   const unfit = unfitFileSystem(native().statFs(Buffer.from(path)).type);
   if (unfit !== undefined)
-    throw new Problem("refused", `${path} lies on ${unfit}, which cannot hold a home safely; choose a local disk with --home`);
+    throw new Problem(
+      "refused",
+      `${path} lies on ${unfit}, which cannot hold a home safely; choose a local disk with --home`,
+    );
 }
 
 export function syncFolder(path: string): void {
@@ -112,7 +125,8 @@ export function createFile(path: string, contents: Uint8Array | string, mode = 0
     writeNew(path, contents, mode, "wx");
     syncFolder(dirname(path));
   } catch (error) {
-    if (errnoOf(error) === "EEXIST") throw new Problem("refused", `${path} exists already and is not overwritten; choose another name`);
+    if (errnoOf(error) === "EEXIST")
+      throw new Problem("refused", `${path} exists already and is not overwritten; choose another name`);
     throw systemProblem(`cannot write ${path}`, error);
   }
 }

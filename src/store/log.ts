@@ -6,7 +6,17 @@
  * appender cuts it away; when a valid record follows, history is damaged and nothing is cut.
  * @module
  */
-import { closeSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Problem, systemProblem } from "../base/errors.js";
 import { format } from "../base/limits.js";
@@ -43,7 +53,13 @@ function readAt(fd: number, from: number, length: number): Buffer {
 }
 
 /** The record at `from`, checked against its predecessor; undefined where no whole valid one stands there. */
-function recordAt(fd: number, from: number, size: number, device: Uint8Array, last: LogRecord | undefined): StoredRecord | undefined {
+function recordAt(
+  fd: number,
+  from: number,
+  size: number,
+  device: Uint8Array,
+  last: LogRecord | undefined,
+): StoredRecord | undefined {
   if (size - from < lengthBytes + recordHeaderBytes) return undefined;
   const length = readAt(fd, from, lengthBytes).readUInt32LE();
   const end = from + lengthBytes + length;
@@ -106,9 +122,11 @@ export class LogFile {
     try {
       const size = fstatSync(fd).size;
       const length = size < lengthBytes ? 0 : readAt(fd, 0, lengthBytes).readUInt32LE();
-      if (length < recordHeaderBytes || length > format.recordBytes || lengthBytes + length > size) throw damagedLog(path, "it does not begin with a record");
+      if (length < recordHeaderBytes || length > format.recordBytes || lengthBytes + length > size)
+        throw damagedLog(path, "it does not begin with a record");
       const record = decodeRecord(readAt(fd, lengthBytes, length));
-      if (record.seq !== 0n || record.id.toString("hex") !== basename(path)) throw damagedLog(path, "it does not begin with its genesis");
+      if (record.seq !== 0n || record.id.toString("hex") !== basename(path))
+        throw damagedLog(path, "it does not begin with its genesis");
       const origin = decodeGenesis(record.clear);
       checkCertificate(origin.certificate, origin.rootPublic);
       checkRecord(record, origin.certificate.device);

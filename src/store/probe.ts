@@ -34,10 +34,14 @@ export function catalogueIsSound(home: Home): boolean {
   } catch {
     // No seal: ask the child.
   }
-  const child = spawnSync(process.execPath, [fileURLToPath(new URL("./probe-child.js", import.meta.url)), home.catalogue], {
-    stdio: "ignore",
-    timeout: probeTimeoutMs,
-  });
+  const child = spawnSync(
+    process.execPath,
+    [fileURLToPath(new URL("./probe-child.js", import.meta.url)), home.catalogue],
+    {
+      stdio: "ignore",
+      timeout: probeTimeoutMs,
+    },
+  );
   return child.status === 0;
 }
 

@@ -2,10 +2,10 @@
  * The way back: id → place → frame → chunk, checked. Nothing leaves here whose hash is not its id.
  * @module
  */
-import { setImmediate } from "node:timers/promises";
 import { sameBytes } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import { choice } from "../base/limits.js";
+import type { System } from "../base/system.js";
 import { keyedHash } from "../format/hash.js";
 import { type ChunkType, idKeyOf } from "../format/keys.js";
 import { decodeHeader, headerBytes, SegmentReader } from "../format/segment.js";
@@ -19,15 +19,17 @@ export class ChunkReader {
   readonly #home: Home;
   readonly #keyring: Keyring;
   readonly #catalogue: Catalogue;
+  readonly #system: System;
   /** oldest use first */
   readonly #frames = new Map<string, Buffer>();
   #cached = 0;
   readonly #segments = new Map<number, SegmentReader>();
 
-  constructor(home: Home, keyring: Keyring, catalogue: Catalogue) {
+  constructor(home: Home, keyring: Keyring, catalogue: Catalogue, system: System) {
     this.#home = home;
     this.#keyring = keyring;
     this.#catalogue = catalogue;
+    this.#system = system;
   }
 
   /** Plaintext of a chunk. Problem("missing") where nothing holds it, "damaged" where what holds it is not true. */
@@ -37,7 +39,7 @@ export class ChunkReader {
     } catch (error) {
       if (!(error instanceof Problem && error.code === "missing")) throw error;
       // It may have moved since our view of the catalogue began: look once more, with a new one.
-      await setImmediate();
+      await this.#system.turn();
       this.#frames.clear();
       this.#cached = 0;
       return this.#chunkNow(type, id);
@@ -46,17 +48,26 @@ export class ChunkReader {
 
   #chunkNow(type: ChunkType, id: Buffer): Buffer {
     const place = this.#catalogue.chunk(id);
-    if (place === undefined) throw new Problem("missing", `${type} chunk ${hexStart(id)} is not in the store; run "bcoopfs check"`);
+    if (place === undefined)
+      throw new Problem("missing", `${type} chunk ${hexStart(id)} is not in the store; run "bcoopfs check"`);
     const segment = this.#catalogue.segment(place.segment);
-    if (segment === undefined) throw new Problem("damaged", `the catalogue names no segment for chunk ${hexStart(id)}; run "bcoopfs repair --rebuild-index"`);
+    if (segment === undefined)
+      throw new Problem(
+        "damaged",
+        `the catalogue names no segment for chunk ${hexStart(id)}; run "bcoopfs repair --rebuild-index"`,
+      );
     const bytes = this.frame(segment, place.frame).subarray(place.offset, place.offset + place.length);
     this.#check(type, id, place, bytes, segment);
     return bytes;
   }
 
   #check(type: ChunkType, id: Buffer, place: ChunkPlace, bytes: Buffer, segment: SegmentRow): void {
-    if (bytes.length === place.length && sameBytes(keyedHash(idKeyOf(this.#keyring.constants, type), bytes), id)) return;
-    throw new Problem("damaged", `chunk ${hexStart(id)} is not what segment ${hexStart(segment.listing.name)} holds in its place; run "bcoopfs check"`);
+    if (bytes.length === place.length && sameBytes(keyedHash(idKeyOf(this.#keyring.constants, type), bytes), id))
+      return;
+    throw new Problem(
+      "damaged",
+      `chunk ${hexStart(id)} is not what segment ${hexStart(segment.listing.name)} holds in its place; run "bcoopfs check"`,
+    );
   }
 
   /** The plaintext of a whole frame. */
@@ -69,9 +80,14 @@ export class ChunkReader {
       return known;
     }
     const row = segment.frames[number];
-    if (row === undefined) throw new Problem("damaged", `segment ${hexStart(segment.listing.name)} has no frame ${number}; run "bcoopfs repair --rebuild-index"`);
+    if (row === undefined)
+      throw new Problem(
+        "damaged",
+        `segment ${hexStart(segment.listing.name)} has no frame ${number}; run "bcoopfs repair --rebuild-index"`,
+      );
     const box = readSegment(this.#home, segment.listing.name, row.offset, row.boxBytes);
-    if (box.length !== row.boxBytes) throw new Problem("damaged", `segment ${hexStart(segment.listing.name)} is cut short`);
+    if (box.length !== row.boxBytes)
+      throw new Problem("damaged", `segment ${hexStart(segment.listing.name)} is cut short`);
     const { raw } = this.#named(segment, () => this.#readerOf(segment).frame(number, row.rawBytes, box));
     this.#remember(key, raw);
     return raw;

@@ -79,7 +79,8 @@ export function readSegment(home: Home, name: Uint8Array, offset: number, length
   try {
     fd = openSync(path, "r");
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") throw new Problem("missing", `segment ${hexStart(name)} is missing from the store; run "bcoopfs check"`);
+    if (errnoOf(error) === "ENOENT")
+      throw new Problem("missing", `segment ${hexStart(name)} is missing from the store; run "bcoopfs check"`);
     throw systemProblem(`cannot read segment ${hexStart(name)}`, error);
   }
   try {
@@ -109,10 +110,19 @@ export function segmentLength(home: Home, name: Uint8Array): number | undefined 
 }
 
 /** Open a segment's header and footer: what is in it. Problem("damaged" or "missing") where they do not read. */
-export function readTableOf(home: Home, name: Uint8Array, length: number, epochs: ReadonlyMap<number, Epoch>): { reader: SegmentReader; table: Table } {
+export function readTableOf(
+  home: Home,
+  name: Uint8Array,
+  length: number,
+  epochs: ReadonlyMap<number, Epoch>,
+): { reader: SegmentReader; table: Table } {
   const header = decodeHeader(readSegment(home, name, 0, headerBytes));
   const epoch = epochs.get(header.epoch);
-  if (epoch === undefined) throw new Problem("damaged", `segment ${hexStart(name)} was sealed in epoch ${header.epoch}, whose keys are not here`);
+  if (epoch === undefined)
+    throw new Problem(
+      "damaged",
+      `segment ${hexStart(name)} was sealed in epoch ${header.epoch}, whose keys are not here`,
+    );
   const reader = new SegmentReader(header, epoch);
   const place = reader.footerPlace(readSegment(home, name, length - trailerBytes, trailerBytes), length);
   return { reader, table: reader.table(readSegment(home, name, place.offset, place.bytes), place) };
@@ -133,4 +143,3 @@ export function* segmentFiles(home: Home): Generator<Buffer> {
     for (const file of readdirSync(join(home.segments, folder)).sort())
       if (/^[0-9a-f]{64}\.seg$/.test(file)) yield Buffer.from(file.slice(0, 64), "hex");
 }
-

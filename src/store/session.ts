@@ -21,10 +21,28 @@ import { type ChunkType, idKeyOf } from "../format/keys.js";
 import { mentionsOf } from "../format/mention.js";
 import { type NewChunk, SegmentBuilder, type SegmentKind } from "../format/segment.js";
 import { encodeTableObject, type Table } from "../format/table.js";
-import { tryUnlink } from "./home.js";
+import { type Home, tryUnlink } from "./home.js";
 import { type Lock, lockFile } from "./lock.js";
 import { SegmentFile } from "./segments.js";
-import type { RecordBodies, Store } from "./store.js";
+import type { Catalogue } from "./catalogue.js";
+import type { Keyring } from "./keyring.js";
+import type { System } from "../base/system.js";
+import type { LogRecord, RecordType } from "../format/record.js";
+
+/** Records to append: their types and bodies; the store gives the rest. */
+export type RecordBodies = readonly { readonly type: RecordType; readonly clear: Buffer; readonly secret: Buffer }[];
+
+/** What a session needs of the store that it writes to. */
+export interface SessionStore {
+  readonly home: Home;
+  readonly keyring: Keyring;
+  readonly system: System;
+  readonly catalogue: Catalogue;
+  /** Is the segment of this number here, whole in length, and placed at least as well as wanted? */
+  holds(segment: number, wanted: PlacementClass): boolean;
+  /** List sealed segments, append records, apply both: durable when it returns. */
+  commit(sealed: readonly SealedSegment[], bodies: RecordBodies): LogRecord[];
+}
 
 interface Lane {
   readonly kind: SegmentKind;
@@ -47,7 +65,7 @@ export interface SealedSegment {
 
 /** A writing run. Call `drain` at least once for every few MiB put, and end with `commit` or `abandon`. */
 export class Session {
-  readonly #store: Store;
+  readonly #store: SessionStore;
   readonly #class: PlacementClass;
   readonly #lock: Lock;
   readonly #path: string;
@@ -56,7 +74,10 @@ export class Session {
     hard: newLane("data"),
     metadata: newLane("metadata"),
   };
-  readonly #open: { data: OpenSegment | undefined; metadata: OpenSegment | undefined } = { data: undefined, metadata: undefined };
+  readonly #open: { data: OpenSegment | undefined; metadata: OpenSegment | undefined } = {
+    data: undefined,
+    metadata: undefined,
+  };
   /** ids put since the last commit, each with the salt of the segment it will lie in */
   readonly #pending = new Map<string, Buffer>();
   readonly #trusted = new Map<number, boolean>();
@@ -65,7 +86,7 @@ export class Session {
   #uncommitted = 0;
   #grown = 0;
 
-  constructor(store: Store, placement: PlacementClass) {
+  constructor(store: SessionStore, placement: PlacementClass) {
     this.#store = store;
     this.#class = placement;
     ({ lock: this.#lock, path: this.#path } = beginSessionFile(store));
@@ -165,7 +186,13 @@ export class Session {
     } else this.#flush(this.#lanes.metadata);
     const { tail, name, length, table } = segment.builder.finish();
     segment.file.write(tail);
-    const listing: Listing = { name, length, kind: kind === "data" ? "dataSegment" : "metadataSegment", class: this.#class, adopted: false };
+    const listing: Listing = {
+      name,
+      length,
+      kind: kind === "data" ? "dataSegment" : "metadataSegment",
+      class: this.#class,
+      adopted: false,
+    };
     await segment.file.finish(this.#store.home, name, () => this.#note(listing));
     this.#open[kind] = undefined;
     const { salt, epoch } = segment.builder;
@@ -190,15 +217,16 @@ export class Session {
    * it is acknowledged. The session may go on.
    * @param bodies is told how many bytes the session has grown the store by
    */
-  async commit(bodies: (grown: number) => RecordBodies): Promise<void> {
+  async commit(bodies: (grown: number) => RecordBodies): Promise<LogRecord[]> {
     await this.#close("data");
     await this.#close("metadata");
     const sealed = this.#sealed;
     this.#sealed = [];
-    this.#store.commit(sealed, bodies(this.#grown));
+    const records = this.#store.commit(sealed, bodies(this.#grown));
     this.#pending.clear();
     this.#trusted.clear();
     this.#uncommitted = 0;
+    return records;
   }
 
   /** End the session. What is not committed is dropped, but for sealed segments: the next start lists those. */
@@ -215,7 +243,7 @@ function newLane(kind: SegmentKind): Lane {
 }
 
 /** A session file of our own, locked before anybody can take it for a dead one's. */
-function beginSessionFile(store: Store): { lock: Lock; path: string } {
+function beginSessionFile(store: SessionStore): { lock: Lock; path: string } {
   for (;;) {
     const path = join(store.home.writers, store.system.random(8).toString("hex"));
     const lock = lockFile(path, false);

@@ -14,7 +14,14 @@ import { Reader } from "../base/bytes.js";
 import { Problem, systemProblem } from "../base/errors.js";
 import { native } from "../base/native.js";
 import type { System } from "../base/system.js";
-import { covers, encodeList, type Listing, listingsPerRecord, type PlacementClass, readListing } from "../format/bodies.js";
+import {
+  covers,
+  encodeList,
+  type Listing,
+  listingsPerRecord,
+  type PlacementClass,
+  readListing,
+} from "../format/bodies.js";
 import { type LogRecord, type RecordType, recordTypes, sealRecord } from "../format/record.js";
 import { applyLog, placeIn, type TableOf } from "./apply.js";
 import { Catalogue } from "./catalogue.js";
@@ -26,10 +33,7 @@ import { beginLog, openOwnLogs } from "./own-logs.js";
 import { catalogueIsSound, sealCatalogue, setCatalogueAside } from "./probe.js";
 import { ChunkReader } from "./reader.js";
 import { hexStart, readTableOf, segmentFiles, segmentLength, verifySegment } from "./segments.js";
-import { type SealedSegment, Session, sessionFiles } from "./session.js";
-
-/** Records to append: their types and bodies; the store gives the rest. */
-export type RecordBodies = readonly { readonly type: RecordType; readonly clear: Buffer; readonly secret: Buffer }[];
+import { type RecordBodies, type SealedSegment, Session, sessionFiles } from "./session.js";
 
 /** What recovery did, for whoever sits before the screen. */
 export type Say = (message: string) => void;
@@ -47,7 +51,15 @@ export class Store {
   /** tables of segments sealed by this process and not yet applied */
   readonly #tables = new Map<string, SealedSegment>();
 
-  private constructor(home: Home, keyring: Keyring, system: System, say: Say, use: Use, catalogue: Catalogue, logs: LogFile[]) {
+  private constructor(
+    home: Home,
+    keyring: Keyring,
+    system: System,
+    say: Say,
+    use: Use,
+    catalogue: Catalogue,
+    logs: LogFile[],
+  ) {
     this.home = home;
     this.keyring = keyring;
     this.system = system;
@@ -55,7 +67,7 @@ export class Store {
     this.#use = use;
     this.catalogue = catalogue;
     this.#logs = logs;
-    this.reader = new ChunkReader(home, keyring, catalogue);
+    this.reader = new ChunkReader(home, keyring, catalogue, system);
   }
 
   /** Open, which is to recover. Problem("damaged") where a log's history is damaged; nothing is ever cut from that. */
@@ -66,7 +78,9 @@ export class Store {
       if (!catalogueIsSound(home)) {
         use.exclusive();
         const aside = setCatalogueAside(home);
-        say(`the catalogue was damaged and is being made again from segments and logs; the damaged one is kept as ${aside}`);
+        say(
+          `the catalogue was damaged and is being made again from segments and logs; the damaged one is kept as ${aside}`,
+        );
       }
       const logs = openOwnLogs(home.logs, keyring.device.publicKey);
       const store = new Store(home, keyring, system, say, use, Catalogue.open(home.catalogue), logs);
@@ -153,7 +167,10 @@ export class Store {
       const { reader, table } = readTableOf(this.home, listing.name, listing.length, this.keyring.epochs);
       return { salt: reader.header.salt, epoch: reader.header.epoch, table };
     } catch (error) {
-      if (!(error instanceof Problem && (error.code === "missing" || error.code === "damaged" || error.code === "format"))) throw error;
+      if (
+        !(error instanceof Problem && (error.code === "missing" || error.code === "damaged" || error.code === "format"))
+      )
+        throw error;
       this.#say(`segment ${hexStart(listing.name)} cannot be read: ${error.message}`);
       return undefined;
     }
@@ -200,7 +217,11 @@ export class Store {
   /** Is the segment of this number here, whole in length, and placed at least as well as wanted? */
   holds(number: number, wanted: PlacementClass): boolean {
     const row = this.catalogue.segment(number);
-    return row !== undefined && covers(row.listing.class, wanted) && segmentLength(this.home, row.listing.name) === row.listing.length;
+    return (
+      row !== undefined &&
+      covers(row.listing.class, wanted) &&
+      segmentLength(this.home, row.listing.name) === row.listing.length
+    );
   }
 
   /** Begin a writing run. */
@@ -226,7 +247,11 @@ export class Store {
   #append(bodies: RecordBodies): LogRecord[] {
     const log = this.#log;
     const from = placeIn(this.catalogue, log);
-    if (from === undefined) throw new Problem("damaged", "this home was put back to an earlier state while it was in use; run the command again");
+    if (from === undefined)
+      throw new Problem(
+        "damaged",
+        "this home was put back to an earlier state while it was in use; run the command again",
+      );
     return log.underLock(from, (head) => {
       const records: LogRecord[] = [];
       let last = head.record;
@@ -299,7 +324,8 @@ class Use {
   }
 
   static async begin(home: Home): Promise<Use> {
-    if (!existsSync(home.store)) throw new Problem("no-vault", `no vault in ${home.path}; make one with "bcoopfs init"`);
+    if (!existsSync(home.store))
+      throw new Problem("no-vault", `no vault in ${home.path}; make one with "bcoopfs init"`);
     try {
       const use = new Use(openSync(join(home.path, "lock"), "a+", 0o600));
       native().lock(use.#fd, false, true);
@@ -315,7 +341,10 @@ class Use {
 
   exclusive(): void {
     if (!this.tryExclusive())
-      throw new Problem("busy", "the index has to be made again, but another bcoopfs process uses this home; stop it (umount, daemon) and run this again");
+      throw new Problem(
+        "busy",
+        "the index has to be made again, but another bcoopfs process uses this home; stop it (umount, daemon) and run this again",
+      );
   }
 
   shared(): void {

@@ -9,7 +9,15 @@ import { Problem } from "../base/errors.js";
 import { format } from "../base/limits.js";
 import { type Certificate, checkCertificate, readCertificate, writeCertificate } from "../format/certificate.js";
 import { hashOf } from "../format/hash.js";
-import { type Constants, type Epoch, readConstants, readEpoch, vaultIdOf, writeConstants, writeEpoch } from "../format/keys.js";
+import {
+  type Constants,
+  type Epoch,
+  readConstants,
+  readEpoch,
+  vaultIdOf,
+  writeConstants,
+  writeEpoch,
+} from "../format/keys.js";
 import { signingKeyOf } from "../format/sign.js";
 import type { Keyring } from "../store/keyring.js";
 
@@ -38,7 +46,10 @@ function armour(line: string, body: Buffer): string {
 }
 
 function unarmour(text: Buffer, line: string, file: string): Reader {
-  const damaged = new Problem("damaged", `${file} is damaged; restore it from a copy, or use the recovery phrase on a new home`);
+  const damaged = new Problem(
+    "damaged",
+    `${file} is damaged; restore it from a copy, or use the recovery phrase on a new home`,
+  );
   const [head, hex = "", rest] = text.toString("latin1").split("\n");
   if (head !== line || rest !== "" || !/^([0-9a-f]{2})+$/.test(hex)) throw damaged;
   const bytes = Buffer.from(hex, "hex");
@@ -85,7 +96,8 @@ export function decodeDeviceKeys(text: Buffer): DeviceKeys {
 export function keyringOf(vault: VaultKeys, device: DeviceKeys): Keyring {
   checkCertificate(device.certificate, vault.rootPublic);
   const key = signingKeyOf(device.seed);
-  if (!sameBytes(key.publicKey, device.certificate.device)) throw new Problem("damaged", "device.key and its certificate do not belong together");
+  if (!sameBytes(key.publicKey, device.certificate.device))
+    throw new Problem("damaged", "device.key and its certificate do not belong together");
   return {
     vault: vaultIdOf(vault.rootPublic),
     rootPublic: vault.rootPublic,

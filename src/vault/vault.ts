@@ -51,16 +51,28 @@ export function defaultHost(): string {
 export function checkFreeHome(path: string): void {
   const home = homeAt(path);
   const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat !== undefined && !stat.isDirectory()) throw new Problem("refused", `${path} is not a folder; choose another home with --home`);
-  if (existsSync(home.vaultKey)) throw new Problem("refused", `there is a vault in ${path} already; choose another home with --home`);
-  if (existsSync(home.logs)) throw new Problem("refused", `${path} holds parts of a vault whose vault.key is gone; choose another home with --home, or put the key back`);
+  if (stat !== undefined && !stat.isDirectory())
+    throw new Problem("refused", `${path} is not a folder; choose another home with --home`);
+  if (existsSync(home.vaultKey))
+    throw new Problem("refused", `there is a vault in ${path} already; choose another home with --home`);
+  if (existsSync(home.logs))
+    throw new Problem(
+      "refused",
+      `${path} holds parts of a vault whose vault.key is gone; choose another home with --home, or put the key back`,
+    );
   let above = path;
   while (!existsSync(above)) above = dirname(above);
   checkFileSystem(above);
 }
 
 /** Make a new vault and device. `vault.key` comes last: a home without it is none. */
-export function createVault(path: string, host: string, chunkAverage: number, entropy: Uint8Array, system: System): { vault: Buffer; device: Buffer } {
+export function createVault(
+  path: string,
+  host: string,
+  chunkAverage: number,
+  entropy: Uint8Array,
+  system: System,
+): { vault: Buffer; device: Buffer } {
   checkFreeHome(path);
   const home = homeAt(path);
   const phrase = phraseKeys(entropy);
@@ -73,11 +85,25 @@ export function createVault(path: string, host: string, chunkAverage: number, en
   const deviceKeys = { seed: Buffer.from(device.seed), certificate, host };
 
   makeParents(path);
-  for (const folder of [home.path, home.store, home.segments, home.writers, home.logs, home.capsule, home.stat, home.log, home.catalogue]) makeFolder(folder);
+  for (const folder of [
+    home.path,
+    home.store,
+    home.segments,
+    home.writers,
+    home.logs,
+    home.capsule,
+    home.stat,
+    home.log,
+    home.catalogue,
+  ])
+    makeFolder(folder);
   replaceFile(home.storeId, `${system.random(16).toString("hex")}\n`);
   replaceFile(join(home.store, "README"), storeReadme);
   if (!existsSync(home.config)) replaceFile(home.config, emptyConfig);
-  replaceFile(join(home.capsule, "root"), sealRootPart(phrase, { root, constants, epoch, fields: noFields }, system.random));
+  replaceFile(
+    join(home.capsule, "root"),
+    sealRootPart(phrase, { root, constants, epoch, fields: noFields }, system.random),
+  );
   const hints = { epochs: [], coops: [], bootstrap: [], peers: [], fields: noFields };
   const devicePart = sealDevicePart(device, certificate, phrase.recoveryPublic, 1n, hints, system.random);
   replaceFile(join(home.capsule, device.publicKey.toString("hex")), devicePart);
@@ -98,9 +124,14 @@ function makeParents(path: string): void {
 export async function openVault(path: string, system: System, say: Say): Promise<Vault> {
   const home = homeAt(path);
   const vaultText = readIfThere(home.vaultKey);
-  if (vaultText === undefined) throw new Problem("no-vault", `no vault in ${path}; make one with "bcoopfs init", or name its home with --home`);
+  if (vaultText === undefined)
+    throw new Problem("no-vault", `no vault in ${path}; make one with "bcoopfs init", or name its home with --home`);
   const deviceText = readIfThere(home.deviceKey);
-  if (deviceText === undefined) throw new Problem("damaged", `${home.deviceKey} is missing; restore it from a copy, or use the recovery phrase on a new home`);
+  if (deviceText === undefined)
+    throw new Problem(
+      "damaged",
+      `${home.deviceKey} is missing; restore it from a copy, or use the recovery phrase on a new home`,
+    );
   const deviceKeys = decodeDeviceKeys(deviceText);
   const keyring = keyringOf(decodeVaultKeys(vaultText), deviceKeys);
   const store = await Store.open(home, keyring, system, say);

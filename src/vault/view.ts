@@ -30,7 +30,8 @@ export class MetadataCache {
 
   async tree(id: Buffer, level: number): Promise<TreeChunk> {
     const chunk = await cached(this.#trees, id, async () => decodeTree(await this.#reader.chunk("tree", id)));
-    if (chunk.level !== level) throw new Problem("damaged", "a folder's chunk is of another level than its parent says");
+    if (chunk.level !== level)
+      throw new Problem("damaged", "a folder's chunk is of another level than its parent says");
     return chunk;
   }
 
@@ -137,7 +138,8 @@ export class View {
   /** The bytes of one piece that is no hole. */
   async piece(piece: Piece): Promise<Buffer> {
     const bytes = await this.#cache.data(piece.id as Buffer);
-    if (BigInt(bytes.length) !== piece.size) throw new Problem("damaged", "a chunk is longer or shorter than its list says");
+    if (BigInt(bytes.length) !== piece.size)
+      throw new Problem("damaged", "a chunk is longer or shorter than its list says");
     return bytes;
   }
 
