@@ -28,6 +28,11 @@ export function samplesOf<T>(arbitrary: fc.Arbitrary<T>, count: number): T[] {
   return fc.sample(arbitrary, { seed, numRuns: full ? count * 10 : count });
 }
 
+/** Plain objects, as decoders give them. */
+export function record<T>(model: { [Key in keyof T]: fc.Arbitrary<T[Key]> }): fc.Arbitrary<T> {
+  return fc.record<T>(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
+}
+
 export function bytesArbitrary(minLength: number, maxLength = minLength): fc.Arbitrary<Buffer> {
   return fc.uint8Array({ minLength, maxLength }).map((bytes) => Buffer.from(bytes));
 }
@@ -48,7 +53,7 @@ export const fieldsArbitrary: fc.Arbitrary<Fields> = fc
       ),
   );
 
-const place = fc.record({ level: fc.integer({ min: 0, max: format.levels }), id: idArbitrary });
+const place = record({ level: fc.integer({ min: 0, max: format.levels }), id: idArbitrary });
 const size = fc.oneof(fc.bigInt(1n, 1n << 20n), fc.bigInt(1n, (1n << 64n) - 1n), fc.constant((1n << 53n) + 1n));
 export const contentArbitrary = fc.tuple(place, size).map(([where, bytes]) => ({ ...where, size: bytes }));
 
@@ -63,7 +68,7 @@ const xattrs = fc
   .chain((names) =>
     fc.tuple(
       ...names.sort(Buffer.compare).map((name) =>
-        fc.record({
+        record({
           name: fc.constant(name),
           value: fc.oneof(
             bytesArbitrary(0, 20),
@@ -86,60 +91,60 @@ const mtime = fc.oneof(
 /** Any entry that a decoder accepts. @param root whether it is the root of a revision, which has no name */
 export function entryArbitrary(root = false): fc.Arbitrary<Entry> {
   const kinds = root ? (["folder"] as const) : (Object.keys(entryKinds) as EntryKind[]);
-  return fc
-    .record({
-      name: root ? fc.constant(Buffer.alloc(0)) : nameArbitrary,
-      kind: fc.constantFrom(...kinds),
-      flags: fc.nat(7),
-      mode: fc.nat(0o7777),
-      uid: u32,
-      gid: u32,
-      mtimeNs: mtime,
-      links: fc.oneof(fc.constant(1), fc.integer({ min: 2, max: 0xffff_ffff })),
-      group: fc.bigInt(0n, (1n << 64n) - 1n),
-      content: fc.option(contentArbitrary, { nil: undefined }),
-      unread: fc.bigInt(0n, 1n << 60n),
-      tree: fc.option(
-        fc.tuple(place, fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })).map(([at, n]) => ({ ...at, entries: n })),
-        { nil: undefined },
-      ),
-      target: bytesArbitrary(0, 30),
-      major: u32,
-      minor: u32,
-      errno: fc.nat(4095),
-      xattrs,
-      fields: fieldsArbitrary,
-    })
-    .map(({ unread, ...entry }): Entry => {
-      const unreadable = (entry.flags & entryFlags.neverReadable) !== 0;
-      const device = entry.kind === "char" || entry.kind === "block";
-      const links = entry.kind === "folder" ? 1 : entry.links;
-      const content = entry.kind === "file" && !unreadable ? entry.content : undefined;
-      return {
-        ...entry,
-        links,
-        group: links > 1 ? entry.group : 0n,
-        size: entry.kind !== "file" ? 0n : unreadable ? unread : (content?.size ?? 0n),
-        content,
-        tree: entry.kind === "folder" ? entry.tree : undefined,
-        target: entry.kind === "symlink" ? entry.target : undefined,
-        major: device ? entry.major : 0,
-        minor: device ? entry.minor : 0,
-        errno: unreadable ? entry.errno : 0,
-      };
-    });
+  return record({
+    name: root ? fc.constant(Buffer.alloc(0)) : nameArbitrary,
+    kind: fc.constantFrom(...kinds),
+    flags: fc.nat(7),
+    mode: fc.nat(0o7777),
+    uid: u32,
+    gid: u32,
+    mtimeNs: mtime,
+    links: fc.oneof(fc.constant(1), fc.integer({ min: 2, max: 0xffff_ffff })),
+    group: fc.bigInt(0n, (1n << 64n) - 1n),
+    content: fc.option(contentArbitrary, { nil: undefined }),
+    unread: fc.bigInt(0n, 1n << 60n),
+    tree: fc.option(
+      fc.tuple(place, fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })).map(([at, n]) => ({ ...at, entries: n })),
+      { nil: undefined },
+    ),
+    target: bytesArbitrary(0, 30),
+    major: u32,
+    minor: u32,
+    errno: fc.nat(4095),
+    xattrs,
+    fields: fieldsArbitrary,
+  }).map(({ unread, ...entry }): Entry => {
+    const unreadable = (entry.flags & entryFlags.neverReadable) !== 0;
+    const device = entry.kind === "char" || entry.kind === "block";
+    const links = entry.kind === "folder" ? 1 : entry.links;
+    const content = entry.kind === "file" && !unreadable ? entry.content : undefined;
+    return {
+      ...entry,
+      links,
+      group: links > 1 ? entry.group : 0n,
+      size: entry.kind !== "file" ? 0n : unreadable ? unread : (content?.size ?? 0n),
+      content,
+      tree: entry.kind === "folder" ? entry.tree : undefined,
+      target: entry.kind === "symlink" ? entry.target : undefined,
+      major: device ? entry.major : 0,
+      minor: device ? entry.minor : 0,
+      errno: unreadable ? entry.errno : 0,
+    };
+  });
 }
 
-const chunkRow = fc.record({
+const chunkRow = record({
   type: fc.constantFrom(...(Object.keys(chunkTypes) as ChunkType[])),
   id: idArbitrary,
   length: fc.oneof(fc.nat(300), fc.nat(format.chunkBytes)),
 });
-const frameRow = fc
-  .record({ boxBytes: fc.nat(format.sealedFrameBytes), chunks: fc.array(chunkRow, { minLength: 1, maxLength: 4 }) })
+const frameRow = record({
+  boxBytes: fc.nat(format.sealedFrameBytes),
+  chunks: fc.array(chunkRow, { minLength: 1, maxLength: 4 }),
+})
   .map((row): FrameRow => ({ ...row, rawBytes: row.chunks.reduce((sum, chunk) => sum + chunk.length, 0) }))
   .filter((row) => row.rawBytes <= format.frameBytes);
-export const tableArbitrary: fc.Arbitrary<Table> = fc.record({
+export const tableArbitrary: fc.Arbitrary<Table> = record({
   frames: fc.array(frameRow, { maxLength: 3 }),
   fields: fieldsArbitrary,
 });
