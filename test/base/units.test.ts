@@ -98,6 +98,8 @@ test("times: nine digits, before 1970 and after 2262", () => {
     [0n, "1970-01-01T00:00:00.000000000Z"],
     [-1n, "1969-12-31T23:59:59.999999999Z"],
     [1795162530123456789n, "2026-11-20T08:15:30.123456789Z"],
+    [951782400n * 10n ** 9n, "2000-02-29T00:00:00.000000000Z"], // the last day of an era of 400 years
+    [13574563200n * 10n ** 9n, "2400-02-29T00:00:00.000000000Z"],
     [9223372036854775808n, "2262-04-11T23:47:16.854775808Z"],
     [-62167219200n * 10n ** 9n, "0000-01-01T00:00:00.000000000Z"],
     [-62167219200n * 10n ** 9n - 1n, "-000001-12-31T23:59:59.999999999Z"],
@@ -248,6 +250,7 @@ test("did you mean", () => {
   assert.equal(didYouMean("exclud", keys), "exclude");
   assert.equal(didYouMean("exlcude", keys), "exclude");
   assert.equal(didYouMean("Root", keys), "roots");
+  assert.equal(didYouMean("di", keys), "id"); // two neighbours exchanged are one slip
   assert.equal(didYouMean("exclude-file", keys), "exclude_file");
   assert.equal(didYouMean("schedule", keys), undefined);
   assert.equal(didYouMean("x", keys), undefined);

@@ -26,7 +26,7 @@ const roots = ["/home/ann"];
 
 test("without rules all below the roots is captured, nothing beside them", () => {
   check({ roots }, { "/home/ann/": true, "/home/ann/a": true, "/home/ann/a/b": true });
-  check({ roots }, { "/home/bob": false, "/home/annabel": false, "/home/x/": false, "/etc": false });
+  check({ roots }, { "/home/bob": false, "/home/annabel": false, "/home/x/": false, "/etc": false, "/hom/": false });
   // The folders above a root are kept for their own sake.
   assert.deepEqual(decide({ roots }, "/home/"), { captured: true, onTheWay: true });
   assert.deepEqual(decide({ roots }, "/"), { captured: true, onTheWay: true });
@@ -79,6 +79,7 @@ test("include: a folder that can hold nothing included is not walked", () => {
   const walked = { "/home/ann/a/": true, "/home/ann/x/": false, "/home/ann/a/c/": false, "/home/ann/a/b/z/": true };
   check({ roots, include }, walked);
   check({ roots, include }, { "/home/ann/p/": true, "/home/ann/p/q/": true, "/home/ann/p/r/": false });
+  check({ roots, include: ["a/b", "!x/y"] }, { "/home/ann/x/": false, "/home/ann/a/": true });
   check({ roots, include }, { "/home/ann/p/q/r/": false, "/home/ann/c/": true, "/home/ann/c/x/y/": true });
 });
 
@@ -95,6 +96,7 @@ test("include: later rules win, for all that they cover", () => {
 
 test("exclude wins over include, and its ! brings back nothing that was not included", () => {
   const rules = { roots, include: ["*.txt"], exclude: ["secret*", "!a.jpg"] };
+  assert.equal(decide({ roots, include: ["*.txt"], exclude: ["a*", "!ab*"] }, "/home/ann/ab.txt").rule, "!ab*");
   check(rules, { "/home/ann/a.txt": true, "/home/ann/secret.txt": false, "/home/ann/a.jpg": false });
 });
 

@@ -65,6 +65,7 @@ const no: [pattern: string, path: string][] = [
   ["**/x", "ax"],
   ["a/**/b", "a/xb"],
   ["a/**/b", "ab"],
+  ["a/**/a/c", "a/c"],
   ["a/**/b", "a/b/c"],
   ["[abc]", "d"],
   ["[!a-c]", "b"],
@@ -103,8 +104,8 @@ function plainName(pattern: string, name: string): boolean {
 }
 
 test("the matcher agrees with its plain twin", () => {
-  const name = fc.string({ unit: fc.constantFrom("a", "b"), minLength: 1, maxLength: 4 });
-  const glob = fc.string({ unit: fc.constantFrom("a", "b", "*", "?"), minLength: 1, maxLength: 5 });
+  const name = fc.string({ unit: fc.constantFrom("a", "a", "b"), minLength: 1, maxLength: 3 });
+  const glob = fc.string({ unit: fc.constantFrom("a", "a", "b", "*", "?"), minLength: 1, maxLength: 3 });
   const part = fc.oneof({ weight: 2, arbitrary: glob }, { weight: 1, arbitrary: fc.constant("**") });
   let met = 0;
   fc.assert(
@@ -121,8 +122,9 @@ test("the matcher agrees with its plain twin", () => {
         assert.equal(matches(p.join("/"), n.join("/")), expected, `${p.join("/")} on ${n.join("/")}`);
       },
     ),
+    { numRuns: 5000 },
   );
-  assert.ok(met > 50, `only ${met} pairs matched: the generator tests nothing`);
+  assert.ok(met > 200, `only ${met} pairs matched: the generator tests nothing`);
 });
 
 test("no pattern takes more than bounded time", () => {
