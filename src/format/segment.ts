@@ -186,7 +186,12 @@ export class SegmentReader {
     const offset = Number(from.u64());
     const bytes = from.u32();
     from.end();
-    if (offset < headerBytes || offset + bytes + trailerBytes !== length || length % format.leafBytes !== 0)
+    if (
+      offset < headerBytes ||
+      bytes < boxOverhead ||
+      offset + bytes + trailerBytes !== length ||
+      length % format.leafBytes !== 0
+    )
       throw new Problem("damaged", "a segment is shorter or longer than it was written");
     return { offset, bytes };
   }
