@@ -16,6 +16,9 @@ export interface RowFormat<Item> {
   parent(level: number, items: readonly Item[], id: Buffer): Item;
 }
 
+/** No row ends below the minimum, so what comes after it averages the rest. */
+const beyondMinimum = choice.treeChunkBytes - choice.treeChunkMinimum;
+
 interface Level<Item> {
   items: Item[];
   bytes: number;
@@ -44,8 +47,7 @@ export class RowBuilder<Item> {
     row.items.push(item);
     row.bytes += bytes;
     const full = row.bytes >= choice.treeChunkMaximum;
-    const cut =
-      row.bytes >= choice.treeChunkMinimum && endsRow(this.#format.mark(level, item), bytes, choice.treeChunkBytes);
+    const cut = row.bytes >= choice.treeChunkMinimum && endsRow(this.#format.mark(level, item), bytes, beyondMinimum);
     // Above the ground every chunk joins at least two, or the levels would never end.
     if ((full || cut) && (level === 0 || row.items.length > 1)) this.#flush(level, row);
   }
