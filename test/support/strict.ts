@@ -30,7 +30,7 @@ export function checkPlain<T>(what: string, form: PlainFormat<T>): void {
   for (const sample of form.samples) {
     const bytes = Buffer.from(form.encode(sample));
     checkRoundTrip(what, form, sample, bytes);
-    for (const at of positionsOf(bytes.length, form.positions ?? 600)) {
+    for (const at of positionsOf(bytes.length, form.positions ?? 400)) {
       mustRefuse(what, form, bytes.subarray(0, at), `cut at byte ${at}`);
       checkAltered(what, form, bytes, at);
     }
@@ -56,14 +56,19 @@ function checkAltered<T>(what: string, form: PlainFormat<T>, bytes: Buffer, at: 
     flipped[at] = byte ^ (1 << bit);
     refusedOrExact(what, form, flipped, `bit ${bit} of byte ${at} flipped`);
   }
-  const splice = (middle: Uint8Array, why: string): void =>
-    refusedOrExact(what, form, Buffer.concat([bytes.subarray(0, at), middle, bytes.subarray(at + 1)]), why);
-  if (byte < 128) splice(Buffer.from([byte | 128, 0]), `integer at byte ${at} not in its shortest form`);
-  for (const announced of announcements) splice(announced, `byte ${at} replaced by ${announced.toString("hex")}`);
+  if (byte < 128) {
+    const overlong = Buffer.concat([bytes.subarray(0, at), Buffer.from([byte | 128, 0]), bytes.subarray(at + 1)]);
+    refusedOrExact(what, form, overlong, `integer at byte ${at} not in its shortest form`);
+  }
+  const rest = bytes.subarray(at + 1);
+  for (const announced of announcements) {
+    const hostile = Buffer.concat([bytes.subarray(0, at), announced, rest]);
+    frugal(what, hostile, () => refusedOrExact(what, form, hostile, `${announced.toString("hex")} at byte ${at}`));
+  }
 }
 
 function refusedOrExact<T>(what: string, form: PlainFormat<T>, bytes: Buffer, why: string): void {
-  const outcome = measured(what, form, bytes, why);
+  const outcome = outcomeOf(what, form, bytes, why);
   if (outcome === undefined || form.padded) return;
   const again = Buffer.from(form.encode(outcome.value));
   if (!bytes.equals(again))
@@ -71,25 +76,29 @@ function refusedOrExact<T>(what: string, form: PlainFormat<T>, bytes: Buffer, wh
 }
 
 function mustRefuse<T>(what: string, form: PlainFormat<T>, bytes: Buffer, why: string): void {
-  if (measured(what, form, bytes, why) !== undefined)
+  if (outcomeOf(what, form, bytes, why) !== undefined)
     assert.fail(`${what}: accepted with ${why}: ${bytes.toString("hex")}`);
 }
 
-/** The value, or undefined where it was refused as it should be; memory is watched either way. */
-function measured<T>(what: string, form: PlainFormat<T>, bytes: Buffer, why: string): { value: T } | undefined {
-  const before = process.memoryUsage();
-  let outcome: { value: T } | undefined;
+/** The value, or undefined where it was refused as it should be. */
+function outcomeOf<T>(what: string, form: PlainFormat<T>, bytes: Buffer, why: string): { value: T } | undefined {
   try {
-    outcome = { value: form.decode(bytes) };
+    return { value: form.decode(bytes) };
   } catch (error) {
     if (!(error instanceof Problem) || (error.code !== "format" && error.code !== "unsupported"))
       assert.fail(`${what}: ${why}: expected a Problem, got ${error}: ${bytes.toString("hex")}`);
+    return undefined;
   }
+}
+
+/** Run `act` and measure what it takes on and off the heap. */
+function frugal(what: string, bytes: Buffer, act: () => void): void {
+  const before = process.memoryUsage();
+  act();
   const after = process.memoryUsage();
   const taken = after.heapUsed - before.heapUsed + after.arrayBuffers - before.arrayBuffers;
   if (taken > spare + 256 * bytes.length)
-    assert.fail(`${what}: ${why}: ${taken} bytes taken for ${bytes.length} bytes read`);
-  return outcome;
+    assert.fail(`${what}: ${taken} bytes taken to decode ${bytes.length}: ${bytes.toString("hex")}`);
 }
 
 /** 0 … length - 1, or `most` of them spread evenly, first and last included. */
