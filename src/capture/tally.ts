@@ -1,0 +1,103 @@
+/**
+ * What a run has seen so far: counts for the record, reports for people, events for whoever draws progress.
+ * @module
+ */
+import { errnoOf } from "../base/errors.js";
+import { escapeForTerminal } from "../base/units.js";
+import type { Entry } from "../format/entry.js";
+
+/** Something that could not be read. */
+export interface Unread {
+  readonly path: Buffer;
+  /** one line */
+  readonly says: string;
+}
+
+/** What a run tells while it goes on; only the command line draws it. */
+export interface SnapshotProgress {
+  readonly files: number;
+  readonly folders: number;
+  readonly others: number;
+  readonly bytes: bigint;
+  readonly newBytes: bigint;
+  readonly errors: number;
+  readonly path: Buffer;
+}
+
+export type OnSnapshot = { progress?(now: SnapshotProgress): void; unread?(what: Unread): void };
+
+const reportedAtMost = 10_000;
+
+export class Tally implements SnapshotProgress {
+  files = 0;
+  folders = 0;
+  others = 0;
+  bytes = 0n;
+  changedFiles = 0;
+  newBytes = 0n;
+  errors = 0;
+  path: Buffer = Buffer.alloc(0);
+  readonly report: Unread[] = [];
+  readonly #on: OnSnapshot;
+
+  constructor(on: OnSnapshot) {
+    this.#on = on;
+  }
+
+  get entries(): number {
+    return this.files + this.folders + this.others;
+  }
+
+  file(path: Buffer, entry: Entry, changed: boolean, freshBytes: number): void {
+    this.files++;
+    this.bytes += entry.size;
+    if (changed) this.changedFiles++;
+    this.newBytes += BigInt(freshBytes);
+    this.#at(path);
+  }
+
+  folder(path: Buffer): void {
+    this.folders++;
+    this.#at(path);
+  }
+
+  other(path: Buffer): void {
+    this.others++;
+    this.#at(path);
+  }
+
+  /** An entry that an earlier revision stands in for; what lies below a folder is not counted again. */
+  carried(entry: Entry): void {
+    if (entry.kind === "file") {
+      this.files++;
+      this.bytes += entry.size;
+    } else if (entry.kind === "folder") this.folders++;
+    else this.others++;
+  }
+
+  error(path: Buffer, what: string, error: unknown): void {
+    this.errors++;
+    const why = errnoOf(error) ?? (error instanceof Error ? error.message : String(error));
+    const unread = { path, says: `${escapeForTerminal(path)}: ${what} could not be read: ${meaning(why)}` };
+    if (this.report.length < reportedAtMost) this.report.push(unread);
+    this.#on.unread?.(unread);
+  }
+
+  #at(path: Buffer): void {
+    this.path = path;
+    this.#on.progress?.(this);
+  }
+}
+
+function meaning(why: string): string {
+  const known: Readonly<Record<string, string>> = {
+    EACCES: "permission denied",
+    EPERM: "permission denied",
+    ENOENT: "it vanished meanwhile",
+    EIO: "the disk reports an error",
+    ELOOP: "it became a link meanwhile",
+    ENOTCONN: "a mount there is dead",
+    ESTALE: "the file system lost it",
+  };
+  return known[why] ? `${known[why]} (${why})` : why;
+}

@@ -1,0 +1,71 @@
+/**
+ * What every command is handed, and how it comes to an open vault.
+ * @module
+ */
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import type { System } from "../base/system.js";
+import type { Vault } from "../vault/vault.js";
+import type { Output } from "./output.js";
+
+export interface Invocation {
+  readonly output: Output;
+  readonly system: System;
+  /** aborted by SIGINT and SIGTERM */
+  readonly stop: AbortSignal;
+  readonly env: NodeJS.ProcessEnv;
+  /** set by the command; 0 unless it says otherwise */
+  exit: number;
+}
+
+/** Options that stand on many commands. */
+export interface CommonOptions {
+  readonly home?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Add `--home`, and `--json` and `--quiet` where they mean something. */
+export function withCommon(command: Command, which: { json?: boolean; quiet?: boolean } = {}): Command {
+  command.option("--home <dir>", "where this machine's state lies");
+  if (which.json) command.option("--json", "print facts as JSON");
+  if (which.quiet) command.option("-q, --quiet", "say nothing but errors");
+  return command;
+}
+
+/** The home that this command works on. */
+export function homeOf(command: Command, env: NodeJS.ProcessEnv): string {
+  const given =
+    (command.opts() as CommonOptions).home ?? (rootOf(command).opts() as CommonOptions).home ?? env["BCOOPFS_HOME"];
+  if (given) return resolve(given);
+  if (process.getuid?.() === 0) return "/var/lib/bcoopfs";
+  return join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "bcoopfs");
+}
+
+function rootOf(command: Command): Command {
+  return command.parent ? rootOf(command.parent) : command;
+}
+
+/** Open the vault, run, close it again whatever happens. */
+export async function withVault<T>(
+  command: Command,
+  invocation: Invocation,
+  work: (vault: Vault) => Promise<T>,
+): Promise<T> {
+  const { openVault } = await import("../vault/vault.js");
+  const vault = await openVault(homeOf(command, invocation.env), invocation.system, (message) =>
+    invocation.output.note(`bcoopfs: ${message}`),
+  );
+  try {
+    return await work(vault);
+  } finally {
+    await vault.close();
+  }
+}
+
+/** Which exit status stands for several: the first of 1, 21, 4, 3, 20 that occurs; others as they come. */
+export function worstOf(codes: readonly number[]): number {
+  const failed = codes.filter((code) => code !== 0);
+  return [1, 21, 4, 3, 20].find((code) => failed.includes(code)) ?? failed[0] ?? 0;
+}
