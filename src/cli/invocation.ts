@@ -37,10 +37,10 @@ export function withCommon(command: Command, which: { json?: boolean; quiet?: bo
 /** The home that this command works on. */
 export function homeOf(command: Command, env: NodeJS.ProcessEnv): string {
   const given =
-    (command.opts() as CommonOptions).home ?? (rootOf(command).opts() as CommonOptions).home ?? env["BCOOPFS_HOME"];
+    (command.opts() as CommonOptions).home ?? (rootOf(command).opts() as CommonOptions).home ?? env.BCOOPFS_HOME;
   if (given) return resolve(given);
   if (process.getuid?.() === 0) return "/var/lib/bcoopfs";
-  return join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "bcoopfs");
+  return join(env.XDG_DATA_HOME || join(homedir(), ".local", "share"), "bcoopfs");
 }
 
 function rootOf(command: Command): Command {

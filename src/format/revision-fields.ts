@@ -22,7 +22,9 @@ export function rootsIn(fields: Fields): Buffer[] | undefined {
   const field = fields.find(({ number }) => number === rootsNumber);
   if (field === undefined) return undefined;
   const from = new Reader(field.bytes, "list of roots");
-  const roots = Array.from({ length: from.count(format.extensionBytes, 1) }, () => Buffer.from(from.blob(format.extensionBytes)));
+  const roots = Array.from({ length: from.count(format.extensionBytes, 1) }, () =>
+    Buffer.from(from.blob(format.extensionBytes)),
+  );
   from.end();
   return roots;
 }

@@ -133,7 +133,7 @@ export class Store {
     if (gone.length === 0 && behind.length === 0 && this.#logs.length > 0) return false;
     this.#use.exclusive();
     const newest = this.#logs.at(-1);
-    const last = newest && newest.underLock(newest.first, (head) => head);
+    const last = newest?.underLock(newest.first, (head) => head);
     this.#logs.push(beginLog(this.home.logs, this.keyring, this.system, last));
     this.#say(
       applied.length === 0

@@ -93,13 +93,31 @@ export class View {
     for await (const batch of this.entryBatches(folder, after)) yield* batch;
   }
 
-  /** The same by whole chunks: one await for about a hundred entries. */
-  async *entryBatches(folder: Entry, after?: Uint8Array): AsyncGenerator<readonly Entry[]> {
-    if (folder.tree) yield* this.#below(folder.tree, after);
+  /**
+   * The same by whole chunks: one await for about a hundred entries.
+   * @param broken is told of a chunk that cannot be read, and the entries after it follow; without it, that is thrown
+   */
+  async *entryBatches(
+    folder: Entry,
+    after?: Uint8Array,
+    broken?: (problem: Problem) => void,
+  ): AsyncGenerator<readonly Entry[]> {
+    if (folder.tree) yield* this.#below(folder.tree, after, broken);
   }
 
-  async *#below(place: Pick<TreeRef, "id" | "level">, after: Uint8Array | undefined): AsyncGenerator<readonly Entry[]> {
-    const chunk = await this.#cache.tree(place.id, place.level);
+  async *#below(
+    place: Pick<TreeRef, "id" | "level">,
+    after: Uint8Array | undefined,
+    broken: ((problem: Problem) => void) | undefined,
+  ): AsyncGenerator<readonly Entry[]> {
+    let chunk: TreeChunk;
+    try {
+      chunk = await this.#cache.tree(place.id, place.level);
+    } catch (error) {
+      if (broken === undefined || !isLoss(error)) throw error;
+      broken(error);
+      return;
+    }
     if (isGround(chunk)) {
       const rest = after ? chunk.entries.filter((entry) => compareBytes(entry.name, after) > 0) : chunk.entries;
       if (rest.length > 0) yield rest;
@@ -108,7 +126,7 @@ export class View {
     for (const [i, branch] of chunk.branches.entries()) {
       const next = chunk.branches[i + 1];
       if (after && next && compareBytes(next.first, after) <= 0) continue;
-      yield* this.#below({ id: branch.id, level: chunk.level - 1 }, after);
+      yield* this.#below({ id: branch.id, level: chunk.level - 1 }, after, broken);
     }
   }
 
@@ -163,6 +181,11 @@ export class View {
   async xattr(value: Xattr["value"]): Promise<Buffer> {
     return Buffer.isBuffer(value) ? value : this.read(value, 0n, Number(value.size));
   }
+}
+
+/** Does this say that stored data is not there, not true or not readable, so that what it belongs to is lost for now? */
+export function isLoss(error: unknown): error is Problem {
+  return error instanceof Problem && ["missing", "damaged", "format", "io"].includes(error.code);
 }
 
 function find(entries: readonly Entry[], name: Uint8Array): Entry | undefined {
