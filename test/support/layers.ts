@@ -31,7 +31,7 @@ export const doors: readonly Door[] = [
   { dependency: /^(hyperswarm|hyperdht)$/, places: ["swarm/reach.ts"] },
   { dependency: /^protomux$/, places: ["swarm/link.ts"] },
   { dependency: /^(@noble\/[^/]+|@scure\/bip39)$/, places: ["format/"] },
-  { dependency: /^commander$/, places: ["cli/main.ts"], types: ["cli/commands/"] },
+  { dependency: /^commander$/, places: ["cli/main.ts"], types: ["cli/commands/", "cli/invocation.ts"] },
   { dependency: /^fuse-native$/, places: ["mount/fuse-native.ts"] },
   { dependency: /^zstd-napi$/, places: ["format/zstd.ts"] },
   { dependency: /^toml-eslint-parser$/, places: ["vault/"], single: true },
