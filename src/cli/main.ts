@@ -8,6 +8,8 @@ import { exitCodeOf, Problem } from "../base/errors.js";
 import { realSystem } from "../base/system.js";
 import { registerFileset } from "./commands/fileset.js";
 import { registerInit } from "./commands/init.js";
+import { registerLook } from "./commands/look.js";
+import { registerRestore } from "./commands/restore.js";
 import { registerRevisions } from "./commands/revisions.js";
 import { registerSnapshot } from "./commands/snapshot.js";
 import { registerStatus } from "./commands/status.js";
@@ -54,6 +56,8 @@ export function programOf(invocation: Invocation): Command {
     registerFileset,
     registerSnapshot,
     registerRevisions,
+    registerLook,
+    registerRestore,
     registerStatus,
     registerVersion,
   ])
