@@ -9,7 +9,7 @@ import { native } from "../base/native.js";
 import type { Entry } from "../format/entry.js";
 import type { View } from "../vault/view.js";
 import { type Held, type HeldFolders, statOf } from "./held.js";
-import type { Pace } from "./pace.js";
+import type { Pace } from "../base/pace.js";
 
 export interface FileWriting {
   readonly view: View;

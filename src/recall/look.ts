@@ -7,7 +7,7 @@ import { hasNative, native } from "../base/native.js";
 import { escapeForTerminal } from "../base/units.js";
 import { type Entry, entryFlags } from "../format/entry.js";
 import type { View } from "../vault/view.js";
-import { pathOf, type Place, placeOf } from "./events.js";
+import { pathOf, type Place, placeOf } from "../vault/place.js";
 
 /** An entry and its absolute path in the revision, as raw bytes. */
 export interface Listed {

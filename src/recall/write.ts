@@ -12,10 +12,11 @@ import { fullMode } from "../vault/entry.js";
 import { isLoss, type View } from "../vault/view.js";
 import { type AttributeSetting, dropAcls, setAttributes } from "./attributes.js";
 import { writeFile } from "./contents.js";
-import { pathOf, type Place, type RestoreEvent } from "./events.js";
+import { pathOf, type Place } from "../vault/place.js";
+import type { RestoreEvent } from "./events.js";
 import { type Held, type HeldFolders, itself } from "./held.js";
 import { Links } from "./links.js";
-import type { Pace } from "./pace.js";
+import type { Pace } from "../base/pace.js";
 
 /** What the system answers when one entry cannot be there, though others can. */
 const cannotHold = new Set(["ENAMETOOLONG", "EILSEQ", "EINVAL", "EEXIST", "EFBIG", "EISDIR", "ENOTDIR", "ELOOP"]);

@@ -3,8 +3,8 @@
  * are heard and progress is drawn.
  * @module
  */
-import { Problem } from "../base/errors.js";
-import type { System } from "../base/system.js";
+import { Problem } from "./errors.js";
+import type { System } from "./system.js";
 
 const stepsPerTurn = 100;
 const bytesPerTurn = 512 * 1024;

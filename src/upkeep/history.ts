@@ -1,0 +1,116 @@
+/**
+ * The logs from their first records on, and what the catalogue says of them.
+ * @module
+ */
+import { sameBytes, toHex } from "../base/bytes.js";
+import { Problem } from "../base/errors.js";
+import type { Pace } from "../base/pace.js";
+import { decodeForget, decodeList, decodeRelease, decodeRevision, type Listing } from "../format/bodies.js";
+import { type LogRecord, openRecord, recordTypes } from "../format/record.js";
+import { hexStart } from "../store/segments.js";
+import type { Vault } from "../vault/vault.js";
+import type { Findings } from "./findings.js";
+
+/** What the logs say is there. */
+export interface Recorded {
+  /** segments that are listed and not released, by name as hex */
+  readonly listings: ReadonlyMap<string, Listing>;
+}
+
+/** How long another process that has just appended is given to bring the catalogue up to it. */
+const patienceMs = 2000;
+
+/** Read and verify every record; compare revisions with the catalogue. */
+export async function checkHistory(vault: Vault, pace: Pace, findings: Findings): Promise<Recorded> {
+  // What the catalogue knew before we began to read must be in the logs; what they say must be in it soon after.
+  const known = [...vault.store.catalogue.revisions()].map(({ id }) => id);
+  findings.phase("logs", 0);
+  const history = new History(vault, findings);
+  try {
+    for (const record of vault.store.history()) {
+      history.read(record);
+      findings.done = ++findings.records;
+      if (pace.due(1)) await pace.rest();
+    }
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code === "interrupted") throw error;
+    findings.found("log", "logs", error.message);
+    return history;
+  }
+  await history.compare(known);
+  return history;
+}
+
+class History implements Recorded {
+  readonly #vault: Vault;
+  readonly #findings: Findings;
+  readonly listings = new Map<string, Listing>();
+  readonly #revisions = new Set<string>();
+  readonly #forgotten = new Set<string>();
+  readonly #heads = new Map<string, LogRecord>();
+  /** revisions that the catalogue does not have, or not yet */
+  readonly #unseen: Buffer[] = [];
+
+  constructor(vault: Vault, findings: Findings) {
+    this.#vault = vault;
+    this.#findings = findings;
+  }
+
+  read(record: LogRecord): void {
+    this.#heads.set(toHex(record.log), record);
+    try {
+      this.#take(record);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.#findings.found("log", hexStart(record.log), `record ${record.seq} cannot be understood: ${error.message}`);
+    }
+  }
+
+  #take(record: LogRecord): void {
+    const { type, clear } = record;
+    if (type === recordTypes.list)
+      for (const listing of decodeList(clear)) this.listings.set(toHex(listing.name), listing);
+    else if (type === recordTypes.release) for (const name of decodeRelease(clear)) this.listings.delete(toHex(name));
+    else if (type === recordTypes.revision) this.#revision(record);
+    else if (type === recordTypes.forget) {
+      const { revisions, undo } = decodeForget(this.#open(record));
+      for (const id of revisions) this.#forgotten[undo ? "delete" : "add"](toHex(id));
+    }
+  }
+
+  #open(record: LogRecord): Buffer {
+    const epoch = this.#vault.store.keyring.epochs.get(record.epoch);
+    if (epoch === undefined) throw new Problem("damaged", `the keys of epoch ${record.epoch} are not here`);
+    return openRecord(record, epoch);
+  }
+
+  #revision(record: LogRecord): void {
+    const body = this.#open(record);
+    decodeRevision(body);
+    this.#revisions.add(toHex(record.id));
+    const row = this.#vault.store.catalogue.revision(record.id);
+    if (row === undefined) this.#unseen.push(record.id);
+    else if (!sameBytes(row.body, body) || row.time !== record.time || !sameBytes(row.log, record.log))
+      this.#findings.found(
+        "index",
+        `revision ${hexStart(record.id)}`,
+        `the index tells another story of it than its record; ${remedy}`,
+      );
+  }
+
+  async compare(known: readonly Buffer[]): Promise<void> {
+    const { catalogue } = this.#vault.store;
+    const behind = (): boolean =>
+      [...this.#heads.values()].some(({ log, seq }) => (catalogue.applied(log)?.seq ?? -1n) < seq);
+    if (behind()) await this.#vault.system.sleep(patienceMs);
+    if (behind()) this.#findings.found("index", "catalogue", `it lacks the newest records of the logs; ${remedy}`);
+    for (const id of this.#unseen)
+      if (catalogue.revision(id) === undefined && !this.#forgotten.has(toHex(id)))
+        this.#findings.found("index", `revision ${hexStart(id)}`, `it is in the log but not in the index; ${remedy}`);
+    for (const id of known)
+      if (!this.#revisions.has(toHex(id)))
+        this.#findings.found("index", `revision ${hexStart(id)}`, `it is in the index but in no log; ${remedy}`);
+  }
+}
+
+export const remedy = 'run "bcoopfs repair --rebuild-index"';

@@ -1,0 +1,42 @@
+/**
+ * The index, made again from segments and logs alone.
+ * @module
+ */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { tryUnlink } from "../store/home.js";
+import type { Vault } from "../vault/vault.js";
+
+export interface RebuildSummary {
+  readonly segments: number;
+  readonly chunks: number;
+  readonly revisions: number;
+  readonly seconds: number;
+  /** names of listed segments that could not be read: what they hold is lost until it is stored again */
+  readonly unreadable: readonly Buffer[];
+}
+
+/**
+ * Problem("busy") where another process uses the home. Where a listed segment could not be read, the next snapshots
+ * read all files again, and so store again what of it is still there.
+ */
+export async function rebuildIndex(vault: Vault): Promise<RebuildSummary> {
+  const { store, system, home } = vault;
+  const started = system.now();
+  await store.rebuild();
+  let segments = 0;
+  const unreadable: Buffer[] = [];
+  for (const { listing, frames } of store.catalogue.segments()) {
+    segments++;
+    if (frames.length === 0) unreadable.push(listing.name);
+  }
+  if (unreadable.length > 0) dropStatSheets(home.stat);
+  const counts = { chunks: 0, revisions: 0 };
+  for (const { table } of store.catalogue.dump()) if (table === "chunks" || table === "revisions") counts[table]++;
+  return { segments, ...counts, seconds: Number(system.now() - started) / 1e9, unreadable };
+}
+
+/** Without its sheet a fileset is read in full. Locks stay: somebody may hold one. */
+function dropStatSheets(folder: string): void {
+  for (const name of readdirSync(folder)) if (!name.endsWith(".lock")) tryUnlink(join(folder, name));
+}
