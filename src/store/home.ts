@@ -131,15 +131,21 @@ export function createFile(path: string, contents: Uint8Array | string, mode = 0
   }
 }
 
-function writeNew(path: string, contents: Uint8Array | string, mode: number, flags: string): void {
+/** Write a file from its start and have its bytes on the disk; its name is the caller's to see to. */
+export function writeNew(path: string, contents: Uint8Array | string, mode: number, flags: "w" | "wx"): void {
   const fd = openSync(path, flags, mode);
   try {
     const bytes = typeof contents === "string" ? Buffer.from(contents, "utf8") : contents;
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    writeAll(fd, bytes);
     fdatasyncSync(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+/** A nearly full disk takes a part of the bytes and refuses the rest only when asked again. */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
 }
 
 /** The contents of a file, or undefined where there is none. */

@@ -10,7 +10,6 @@ import {
   closeSync,
   fdatasyncSync,
   fstatSync,
-  fsyncSync,
   ftruncateSync,
   openSync,
   readSync,
@@ -24,7 +23,7 @@ import { native } from "../base/native.js";
 import { decodeGenesis, type GenesisBody } from "../format/bodies.js";
 import { checkCertificate } from "../format/certificate.js";
 import { checkRecord, decodeRecord, follows, type LogRecord, recordHeaderBytes } from "../format/record.js";
-import { syncFolder, tryUnlink } from "./home.js";
+import { syncFolder, tryUnlink, writeNew } from "./home.js";
 
 /** A record and where the next one begins in the file. */
 export interface StoredRecord {
@@ -143,13 +142,7 @@ export class LogFile {
     const path = join(folder, genesis.id.toString("hex"));
     const temporary = `${path}.tmp`;
     try {
-      const fd = openSync(temporary, "w", 0o600);
-      try {
-        writeSync(fd, frame(genesis));
-        fsyncSync(fd);
-      } finally {
-        closeSync(fd);
-      }
+      writeNew(temporary, frame(genesis), 0o600, "w");
       renameSync(temporary, path);
       syncFolder(dirname(path));
     } catch (error) {
