@@ -3,7 +3,7 @@
  * never changed again. `store/segments/ab/<name>.seg`.
  * @module
  */
-import { closeSync, existsSync, openSync, readdirSync, readSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readSync, renameSync, statSync, writeSync } from "node:fs";
 import { fdatasync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -25,7 +25,7 @@ export function segmentPath(home: Home, name: Uint8Array): string {
 /** A segment that is being written. */
 export class SegmentFile {
   readonly path: string;
-  readonly #fd: number;
+  #fd: number | undefined;
   #length = 0;
 
   constructor(path: string) {
@@ -38,8 +38,9 @@ export class SegmentFile {
   }
 
   write(bytes: Uint8Array): void {
+    const fd = this.#fd as number;
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at, bytes.length - at, this.#length + at);
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, this.#length + at);
     } catch (error) {
       throw systemProblem("cannot write a segment", error);
     }
@@ -50,25 +51,30 @@ export class SegmentFile {
   async finish(home: Home, name: Uint8Array, before: () => void): Promise<void> {
     const path = segmentPath(home, name);
     try {
-      await sync(this.#fd);
-      closeSync(this.#fd);
+      await sync(this.#fd as number);
+      this.#close();
       before();
       const folder = join(path, "..");
-      if (!existsSync(folder)) makeFolder(folder);
+      makeFolder(folder);
       renameSync(this.path, path);
       syncFolder(folder);
+      // Whoever made the folder may have died before its own name was on the disk.
+      syncFolder(home.segments);
     } catch (error) {
       throw systemProblem("cannot complete a segment", error);
     }
   }
 
   abandon(): void {
-    try {
-      closeSync(this.#fd);
-    } catch {
-      // It was closed already.
-    }
+    this.#close();
     tryUnlink(this.path);
+  }
+
+  /** Once: a number closed twice may by then be somebody else's. */
+  #close(): void {
+    const fd = this.#fd;
+    this.#fd = undefined;
+    if (fd !== undefined) closeSync(fd);
   }
 }
 

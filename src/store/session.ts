@@ -8,7 +8,6 @@
  * after a crash which segments were sealed but not yet listed.
  * @module
  */
-import { writeSync } from "node:fs";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Writer } from "../base/bytes.js";
@@ -21,7 +20,7 @@ import { type ChunkType, idKeyOf } from "../format/keys.js";
 import { mentionsOf } from "../format/mention.js";
 import { type NewChunk, SegmentBuilder, type SegmentKind } from "../format/segment.js";
 import { encodeTableObject, type Table } from "../format/table.js";
-import { type Home, tryUnlink } from "./home.js";
+import { type Home, tryUnlink, writeAll } from "./home.js";
 import { type Lock, lockFile } from "./lock.js";
 import { SegmentFile } from "./segments.js";
 import type { Catalogue } from "./catalogue.js";
@@ -82,6 +81,8 @@ export class Session {
   readonly #pending = new Map<string, Buffer>();
   readonly #trusted = new Map<number, boolean>();
   #sealed: SealedSegment[] = [];
+  /** the session file names segments that no record may list yet */
+  #noted = false;
   #files = 0;
   #uncommitted = 0;
   #grown = 0;
@@ -205,8 +206,9 @@ export class Session {
   #note(listing: Listing): void {
     const to = new Writer(64);
     writeListing(to, listing);
+    this.#noted = true;
     try {
-      writeSync(this.#lock.fd, `${to.finish().toString("hex")}\n`);
+      writeAll(this.#lock.fd, Buffer.from(`${to.finish().toString("hex")}\n`, "latin1"));
     } catch (error) {
       throw systemProblem("cannot note a segment", error);
     }
@@ -220,9 +222,9 @@ export class Session {
   async commit(bodies: (grown: number) => RecordBodies): Promise<LogRecord[]> {
     await this.#close("data");
     await this.#close("metadata");
-    const sealed = this.#sealed;
+    const records = this.#store.commit(this.#sealed, bodies(this.#grown));
     this.#sealed = [];
-    const records = this.#store.commit(sealed, bodies(this.#grown));
+    this.#noted = false;
     this.#pending.clear();
     this.#trusted.clear();
     this.#uncommitted = 0;
@@ -233,7 +235,7 @@ export class Session {
   close(): void {
     this.#open.data?.file.abandon();
     this.#open.metadata?.file.abandon();
-    if (this.#sealed.length === 0) tryUnlink(this.#path);
+    if (!this.#noted) tryUnlink(this.#path);
     this.#lock.close();
   }
 }
@@ -252,11 +254,11 @@ function beginSessionFile(store: SessionStore): { lock: Lock; path: string } {
   }
 }
 
-/** Session files and, apart from them, the temporary segments that belong to each. */
+/** Session files and the temporary segments that belong to each; a segment may have outlived its session's file. */
 export function sessionFiles(writers: string): { path: string; temporaries: string[] }[] {
   const names = readdirSync(writers);
-  const sessions = names.filter((name) => /^[0-9a-f]{16}$/.test(name));
-  return sessions.map((name) => ({
+  const ours = names.filter((name) => /^[0-9a-f]{16}(\.\d+\.tmp)?$/.test(name));
+  return [...new Set(ours.map((name) => name.slice(0, 16)))].map((name) => ({
     path: join(writers, name),
     temporaries: names.filter((other) => other.startsWith(`${name}.`)).map((other) => join(writers, other)),
   }));
