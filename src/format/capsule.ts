@@ -147,7 +147,10 @@ export function sealDevicePart(
   body.varint(secrets.peers.length);
   for (const peer of secrets.peers) body.raw(peer);
   writeFields(body, secrets.fields);
-  const part = new Writer(1024).raw(bound).blob(seal(key, random(nonceBytes), bound, body.finish()));
+  const box = seal(key, random(nonceBytes), bound, body.finish());
+  if (box.length > format.capsulePartBytes)
+    throw new RangeError(`expected a part of at most ${format.capsulePartBytes} bytes, got ${box.length}`);
+  const part = new Writer(1024).raw(bound).blob(box);
   return part.raw(sign(device, deviceDomain, part.finish())).finish();
 }
 

@@ -121,6 +121,8 @@ function writePlace(to: Writer, place: { level: number; id: Buffer } | undefined
 }
 
 function writeXattrs(to: Writer, xattrs: readonly Xattr[]): void {
+  if (xattrs.length > format.xattrsPerEntry)
+    throw new RangeError(`expected at most ${format.xattrsPerEntry} attributes, got ${xattrs.length}`);
   to.varint(xattrs.length);
   for (const { name, value } of xattrs) {
     const inline = Buffer.isBuffer(value);

@@ -48,6 +48,8 @@ export function sealFrame(
   payload.u8(smaller ? codecs.zstd : codecs.raw).blob(hints.length === 0 ? Buffer.alloc(0) : encodeHints(hints));
   payload.raw(smaller ? packed : raw);
   const plain = payload.finish();
+  if (plain.length + boxOverhead > format.sealedFrameBytes)
+    throw new RangeError(`expected a sealed frame of at most ${format.sealedFrameBytes} bytes; its hints are too many`);
   const context = boxContext(header, number, boxTypes.frame, raw.length, plain.length + boxOverhead);
   return seal(key, random(nonceBytes), context, plain);
 }

@@ -102,6 +102,7 @@ export class SegmentBuilder {
   readonly #name = new NameHasher();
   readonly #random: (length: number) => Buffer;
   #length: number;
+  #chunks = 0;
 
   constructor(vault: Uint8Array, epoch: Epoch, kind: SegmentKind, random: (length: number) => Buffer) {
     this.kind = kind;
@@ -124,12 +125,23 @@ export class SegmentBuilder {
     return this.#frames.length;
   }
 
+  /** chunks so far; a segment holds at most `format.chunksPerSegment` */
+  get chunks(): number {
+    return this.#chunks;
+  }
+
+  /** Seal the next frame. Throws a RangeError rather than write what no reader would take. */
   frame(chunks: readonly NewChunk[], hints: readonly HintRun[]): Buffer {
+    if (chunks.length === 0 || chunks.some(({ bytes }) => bytes.length > format.chunkBytes))
+      throw new RangeError(`expected chunks of at most ${format.chunkBytes} bytes`);
+    if (this.#frames.length === format.framesPerSegment || this.#chunks + chunks.length > format.chunksPerSegment)
+      throw new RangeError(`expected at most ${format.chunksPerSegment} chunks in a segment`);
     const raw = Buffer.concat(chunks.map((chunk) => chunk.bytes));
     const box = sealFrame(this.#keys.frame, this.header, this.#frames.length, raw, hints, this.#random);
     const rows = chunks.map(({ type, id, bytes }) => ({ type, id, length: bytes.length }));
     this.#frames.push({ boxBytes: box.length, rawBytes: raw.length, chunks: rows });
     this.#length += box.length;
+    this.#chunks += chunks.length;
     this.#name.update(box);
     return box;
   }

@@ -106,9 +106,11 @@ export class TreeBuilder {
     this.#rows = new RowBuilder(rowFormat(markKey), put);
   }
 
+  /** Throws a RangeError where its attributes are more than a chunk could hold. */
   add(entry: Entry): void {
     const to = new Writer(256);
     writeEntry(to, entry);
+    if (to.length > format.chunkBytes / 2) throw new RangeError(`expected an entry of at most 2 MiB, got ${to.length}`);
     this.#rows.add({ entry, bytes: to.length });
   }
 
