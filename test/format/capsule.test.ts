@@ -73,6 +73,8 @@ test("the most that a device may say fits and comes back", () => {
   };
   const bytes = sealDevicePart(device, certificate, phrase.recoveryPublic, 1n, many, random);
   assert.deepEqual(openDevicePart(phrase, readDevicePart(bytes, secrets.root.publicKey)), many);
+  const tooMany = { ...many, epochs: Array.from({ length: 600 }, (_, i) => newEpoch(random, i)) };
+  assert.throws(() => sealDevicePart(device, certificate, phrase.recoveryPublic, 1n, tooMany, random), RangeError);
 });
 
 test("another phrase is told by its code", () => {

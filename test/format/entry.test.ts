@@ -169,6 +169,11 @@ test("a writer does not write what no reader could read", () => {
   const short = { level: 0, id: random(32), size: BigInt(format.xattrInlineBytes) };
   assert.throws(() => encode({ ...plainFile("a"), xattrs: [{ name: Buffer.from("a"), value: short }] }), RangeError);
   assert.throws(() => encode({ ...plainFile("a"), size: 5n }), RangeError, "a size without content");
+  const many = Array.from({ length: format.xattrsPerEntry + 1 }, () => ({
+    name: Buffer.from("a"),
+    value: Buffer.alloc(0),
+  }));
+  assert.throws(() => encode({ ...plainFile("a"), xattrs: many }), RangeError, "too many attributes");
 });
 
 test("extension fields are read strictly", () => {

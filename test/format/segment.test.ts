@@ -280,3 +280,25 @@ test("salts and nonces are fresh: the same chunks give other bytes each time", (
   assert.equal(new Set(made.flatMap(({ box, again }) => [box, again]).map((box) => box.toString("hex"))).size, 6);
   assert.ok(!made[0]!.box.includes(Buffer.from(chunk.bytes).subarray(0, 16)), "no plaintext in the clear");
 });
+
+test("a writer stops at the bounds of a reader", () => {
+  const builder = new SegmentBuilder(vault, epoch, "data", random);
+  const chunk = (bytes: Buffer): NewChunk => ({ type: "data", id: vault, bytes });
+  const tiny = Array<NewChunk>(100_000).fill(chunk(Buffer.alloc(1)));
+  assert.throws(() => builder.frame([], []), RangeError, "no chunk");
+  assert.throws(() => builder.frame([chunk(Buffer.alloc(format.chunkBytes + 1))], []), RangeError, "a chunk too large");
+  const salts = Array.from({ length: 200_000 }, () => ({ count: 1, salt: random(32) }));
+  const raw = [chunk(random(format.chunkBytes)), chunk(random(format.chunkBytes))];
+  assert.throws(() => builder.frame(raw, salts), RangeError, "a box too large");
+  while (builder.chunks + tiny.length <= format.chunksPerSegment) builder.frame(tiny, []);
+  assert.throws(
+    () => builder.frame(Array<NewChunk>(format.chunksPerSegment).fill(tiny[0]!), []),
+    RangeError,
+    "too many",
+  );
+  const { chunks } = builder;
+  assert.equal(
+    builder.finish().table.frames.reduce((sum, frame) => sum + frame.chunks.length, 0),
+    chunks,
+  );
+});

@@ -216,4 +216,9 @@ test("small contents and folders take the shapes that the format says", () => {
   const one = new TreeBuilder(random(32), put);
   one.add(plainFile("a"));
   assert.deepEqual(one.finish(), { level: 0, id: Buffer.alloc(32, stored.length), entries: 1 });
+  const heavy = Array.from({ length: 2100 }, (_, i) => ({
+    name: Buffer.from(`user.${String(i).padStart(5, "0")}`),
+    value: Buffer.alloc(1024),
+  }));
+  assert.throws(() => one.add({ ...plainFile("b"), xattrs: heavy }), RangeError, "more than a chunk could hold");
 });
