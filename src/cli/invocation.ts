@@ -2,6 +2,7 @@
  * What every command is handed, and how it comes to an open vault.
  * @module
  */
+import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
@@ -62,6 +63,18 @@ export async function withVault<T>(
   } finally {
     await vault.close();
   }
+}
+
+/** Words as they were typed: Node gives text, which loses names that are not UTF-8, but the system still knows them. */
+export function rawArguments(words: readonly string[]): (string | Buffer)[] {
+  if (!words.some((word) => word.includes("\ufffd"))) return [...words];
+  const typed = readFileSync("/proc/self/cmdline", "latin1")
+    .split("\0")
+    .map((word) => Buffer.from(word, "latin1"));
+  return words.map((word) => {
+    const at = typed.findIndex((bytes) => bytes.toString("utf8") === word);
+    return typed.splice(at, at < 0 ? 0 : 1)[0] ?? word;
+  });
 }
 
 /** Which exit status stands for several: the first of 1, 21, 4, 3, 20 that occurs; others as they come. */

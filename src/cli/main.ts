@@ -6,9 +6,12 @@
 import { Command, CommanderError } from "commander";
 import { exitCodeOf, Problem } from "../base/errors.js";
 import { realSystem } from "../base/system.js";
+import { registerCheck } from "./commands/check.js";
 import { registerFileset } from "./commands/fileset.js";
 import { registerInit } from "./commands/init.js";
 import { registerLook } from "./commands/look.js";
+import { registerMount } from "./commands/mount.js";
+import { registerRepair } from "./commands/repair.js";
 import { registerRestore } from "./commands/restore.js";
 import { registerRevisions } from "./commands/revisions.js";
 import { registerSnapshot } from "./commands/snapshot.js";
@@ -57,7 +60,10 @@ export function programOf(invocation: Invocation): Command {
     registerSnapshot,
     registerRevisions,
     registerLook,
+    registerMount,
     registerRestore,
+    registerCheck,
+    registerRepair,
     registerStatus,
     registerVersion,
   ])

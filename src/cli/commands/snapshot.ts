@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { exitCodeOf, Problem } from "../../base/errors.js";
 import { escapeForTerminal, formatSize } from "../../base/units.js";
-import type { SnapshotJob, SnapshotSummary } from "../../capture/snapshot.js";
+import type { SnapshotSummary } from "../../capture/snapshot.js";
 import type { Vault } from "../../vault/vault.js";
-import { type Invocation, withCommon, withVault, worstOf } from "../invocation.js";
+import { type Invocation, rawArguments, withCommon, withVault, worstOf } from "../invocation.js";
 import { counted, plural } from "../output.js";
 
 interface Options {
@@ -45,8 +45,8 @@ async function snapshots(
   const { jobsFor } = await import("../../capture/jobs.js");
   const { snapshot } = await import("../../capture/snapshot.js");
   const { output, stop } = invocation;
-  const jobs = jobsFor(vault, what, options.rehash === true);
-  if (jobs.length === 0)
+  const jobs = jobsFor(vault, rawArguments(what), options.rehash === true);
+  if (jobs.length === 0 && !options.quiet)
     output.note(
       'Nothing to save: config.toml has no enabled fileset. Add one with "bcoopfs fileset add", or name a path.',
     );
@@ -55,14 +55,15 @@ async function snapshots(
     try {
       const on = {
         unread: (unread: { says: string }) => report(unread.says, options, invocation),
+        damage: (says: string) => report(`${job.name}: ${says}`, options, invocation),
         progress: (now: { files: number; bytes: bigint; path: Buffer }) =>
           output.progress(
             () => `${job.name}: ${plural(now.files, "file")}, ${formatSize(now.bytes)}  ${escapeForTerminal(now.path)}`,
           ),
       };
-      const summary = await snapshot(vault, job, on, stop);
-      tell(job, summary, options, invocation);
-      codes.push(summary.body.complete ? 0 : 3);
+      const summary = await snapshot(vault, job.prepare(), on, stop);
+      tell(job.name, summary, options, invocation);
+      codes.push(summary.damaged ? exitCodeOf("damaged") : summary.body.complete ? 0 : 3);
     } catch (error) {
       if (!(error instanceof Problem) || error.code === "interrupted") throw error;
       report(jobs.length > 1 ? `${job.name}: ${error.message}` : error.message, options, invocation);
@@ -77,13 +78,13 @@ function report(message: string, options: Options, { output }: Invocation): void
   if (options.json) output.json({ message_type: "error", message });
 }
 
-function tell(job: SnapshotJob, summary: SnapshotSummary, options: Options, { output }: Invocation): void {
+function tell(name: string, summary: SnapshotSummary, options: Options, { output }: Invocation): void {
   const { body, revision, seconds, storedBytes } = summary;
   if (options.json)
     output.json({
       message_type: "summary",
       revision: revision.toString("hex"),
-      fileset: job.name,
+      fileset: name,
       files: body.files,
       dirs: body.folders,
       other: body.others,
@@ -98,7 +99,7 @@ function tell(job: SnapshotJob, summary: SnapshotSummary, options: Options, { ou
     });
   else if (!options.quiet)
     output.line(
-      `${job.name}: revision ${revision.toString("hex").slice(0, 12)} ${body.complete ? "complete" : `partial (${plural(body.errors, "error")})`}: ` +
+      `${name}: revision ${revision.toString("hex").slice(0, 12)} ${body.complete ? "complete" : `partial (${plural(body.errors, "error")})`}: ` +
         `${plural(body.files, "file")}, ${formatSize(body.bytes)}; ${counted(body.changedFiles)} changed, ${formatSize(body.newBytes)} new, ` +
         `${formatSize(storedBytes)} stored, ${seconds.toFixed(1)} s`,
     );
