@@ -18,7 +18,8 @@ export const format = {
   /** whole segment */
   segmentBytes: 1024 * MiB,
   framesPerSegment: 65_536,
-  chunksPerSegment: 1 << 20,
+  /** so many that a segment's table, as an object of its own, still fits one chunk */
+  chunksPerSegment: 65_536,
   /** unit of verified ranges and of padding */
   leafBytes: 64 * KiB,
   /** one record with everything */
@@ -47,6 +48,8 @@ export const choice = {
   /** plaintext gathered in one frame before it is compressed and sealed */
   frameTargetBytes: 512 * KiB,
   segmentTargetBytes: 32 * MiB,
+  /** half of what a segment may hold: what comes between two looks at it has room */
+  segmentTargetChunks: 32_768,
   /** average size of a folder's or list's chunk */
   treeChunkBytes: 8 * KiB,
   treeChunkMinimum: 2 * KiB,

@@ -3,7 +3,8 @@
  *
  * A 192-bit random nonce rules out reuse after crashes, retries and cloned machines. The construction is HChaCha20
  * followed by the ChaCha20-Poly1305 of OpenSSL, bit for bit what libsodium and @noble/ciphers compute
- * (draft-irtf-cfrg-xchacha-03). Poly1305 does not commit to a key, so whoever holds a box also holds a commitment.
+ * (draft-irtf-cfrg-xchacha-03). Poly1305 does not commit to a key: segments and the capsule carry a commitment beside
+ * their boxes, and a record's signature covers its sealed body.
  * @module
  */
 import { createCipheriv, createDecipheriv } from "node:crypto";

@@ -173,8 +173,16 @@ export class Session {
 
   /** Close segments that have reached their size. */
   async drain(): Promise<void> {
-    if ((this.#open.data?.builder.length ?? 0) >= choice.segmentTargetBytes) await this.#close("data");
-    if ((this.#open.metadata?.builder.length ?? 0) >= choice.segmentTargetBytes) await this.#close("metadata");
+    for (const kind of ["data", "metadata"] as const) if (this.#isFull(kind)) await this.#close(kind);
+  }
+
+  /** Full is a segment of its size, or of so many chunks that its table is about to outgrow a chunk. */
+  #isFull(kind: SegmentKind): boolean {
+    const builder = this.#open[kind]?.builder;
+    if (builder === undefined) return false;
+    const { soft, hard, metadata } = this.#lanes;
+    const waiting = kind === "data" ? soft.chunks.length + hard.chunks.length : metadata.chunks.length;
+    return builder.length >= choice.segmentTargetBytes || builder.chunks + waiting >= choice.segmentTargetChunks;
   }
 
   async #close(kind: SegmentKind): Promise<void> {

@@ -3,7 +3,17 @@
  * it makes lies in one temporary folder, and nothing of it is left.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { accessSync, constants, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -34,7 +44,9 @@ let steps = 0;
 function step(does: string, work: () => string): void {
   const began = performance.now();
   const showed = work();
-  process.stdout.write(`${String(++steps).padStart(2)}. ${does}: ${showed} (${((performance.now() - began) / 1000).toFixed(2)} s)\n`);
+  process.stdout.write(
+    `${String(++steps).padStart(2)}. ${does}: ${showed} (${((performance.now() - began) / 1000).toFixed(2)} s)\n`,
+  );
 }
 
 /** Every entry of two trees, bit for bit; throws with the differences. */
@@ -58,8 +70,14 @@ function play(): void {
   step("A folder to save: this project's sources, and a link, a fifo and a hole", () => {
     mkdirSync(source);
     for (const name of ["src", "native", "docs", "README.md"])
-      cpSync(join(top, name), join(source, name), { recursive: true, preserveTimestamps: true, filter: (from) => !from.includes("/build") });
-    execFileSync("sh", ["-c", "ln -s README.md link; ln README.md hard; mkfifo fifo; truncate -s 10M hole"], { cwd: source });
+      cpSync(join(top, name), join(source, name), {
+        recursive: true,
+        preserveTimestamps: true,
+        filter: (from) => !from.includes("/build"),
+      });
+    execFileSync("sh", ["-c", "ln -s README.md link; ln README.md hard; mkfifo fifo; truncate -s 10M hole"], {
+      cwd: source,
+    });
     return `${execFileSync("find", [source]).toString().trim().split("\n").length} entries`;
   });
   step("init", () => {
@@ -73,7 +91,8 @@ function play(): void {
   step("ls and cat", () => {
     const listed = bcoopfs("ls", newest.id).trim().split("\n").length;
     const text = bcoopfs("cat", `${newest.fileset}@latest:${source}/README.md`);
-    if (text !== readFileSync(join(source, "README.md"), "utf8")) throw new Error("cat gave other bytes than the source has");
+    if (text !== readFileSync(join(source, "README.md"), "utf8"))
+      throw new Error("cat gave other bytes than the source has");
     return `${listed} entries listed, README.md read back`;
   });
   if (canMount()) playMount(newest);
@@ -95,7 +114,8 @@ function playMount(newest: Revision): void {
   step("cp one file out of the mount", () => {
     const copy = join(work, "format.ts");
     execFileSync("cp", ["-a", join(latest, source, "src", "format", "segment.ts"), copy]);
-    if (!readFileSync(copy).equals(readFileSync(join(source, "src", "format", "segment.ts")))) throw new Error("the copy differs from the source");
+    if (!readFileSync(copy).equals(readFileSync(join(source, "src", "format", "segment.ts"))))
+      throw new Error("the copy differs from the source");
     return `${statSync(copy).size} bytes, equal to the source`;
   });
   step("cp -a the whole folder out of the mount", () => {
@@ -117,7 +137,8 @@ try {
   failed = true;
   process.stderr.write(`npm start failed: ${error instanceof Error ? error.message : String(error)}\n`);
 } finally {
-  if (existsSync(mountpoint)) spawnSync(program, ["umount", mountpoint], { env: { ...process.env, BCOOPFS_HOME: home }, stdio: "ignore" });
+  if (existsSync(mountpoint))
+    spawnSync(program, ["umount", mountpoint], { env: { ...process.env, BCOOPFS_HOME: home }, stdio: "ignore" });
   rmSync(work, { recursive: true, force: true });
   if (existsSync(work)) process.stderr.write(`could not remove ${work} (${dirname(work)})\n`);
 }
