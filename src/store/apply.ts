@@ -12,8 +12,13 @@ import type { Table } from "../format/table.js";
 import type { Catalogue } from "./catalogue.js";
 import type { LogFile, StoredRecord } from "./log.js";
 
-/** What is in a listed segment; undefined where its file is missing or damaged. */
-export type TableOf = (listing: Listing) => { salt: Buffer; epoch: number; table: Table } | undefined;
+/** What the segments' files say. */
+export interface Shelf {
+  /** what is in a listed segment; undefined where its file is missing or damaged */
+  tableOf(listing: Listing): { salt: Buffer; epoch: number; table: Table } | undefined;
+  /** Is its file here, and as long as it should be? */
+  isWhole(listing: Listing): boolean;
+}
 
 /** Records applied in one transaction, so that it stays short. */
 const batch = 16;
@@ -24,12 +29,13 @@ export function placeIn(catalogue: Catalogue, log: LogFile): StoredRecord | unde
   return applied === undefined ? log.first : log.at(applied.start, applied.end, applied.id);
 }
 
-/** Apply what the catalogue has not seen of a log. */
+/** Apply what the catalogue has not seen of a log, up to its head: what stands behind that may not be on the disk yet. */
 export function applyLog(
   catalogue: Catalogue,
   log: LogFile,
+  head: StoredRecord,
   epochs: ReadonlyMap<number, Epoch>,
-  tableOf: TableOf,
+  shelf: Shelf,
 ): void {
   for (let more = true; more; )
     more = catalogue.write(() => {
@@ -42,7 +48,8 @@ export function applyLog(
       let last = from;
       let count = 0;
       for (const next of log.after(from)) {
-        applyRecord(catalogue, log, next.record, epochs, tableOf);
+        if (next.end > head.end) break;
+        applyRecord(catalogue, log, next.record, epochs, shelf);
         catalogue.setApplied({ log: log.id, seq: next.record.seq, id: next.record.id, start: last.end, end: next.end });
         last = next;
         if (++count === batch) return true;
@@ -58,10 +65,10 @@ function applyRecord(
   log: LogFile,
   record: LogRecord,
   epochs: ReadonlyMap<number, Epoch>,
-  tableOf: TableOf,
+  shelf: Shelf,
 ): void {
   if (record.type === recordTypes.list)
-    for (const listing of decodeList(record.clear)) applyListing(catalogue, listing, tableOf);
+    for (const listing of decodeList(record.clear)) applyListing(catalogue, listing, shelf);
   else if (record.type === recordTypes.revision) {
     const epoch = epochs.get(record.epoch);
     if (epoch === undefined) throw new Problem("damaged", `the keys of epoch ${record.epoch} are not here`);
@@ -70,10 +77,13 @@ function applyRecord(
   }
 }
 
-/** A chunk that stands in several segments is taken from the first, or from the one that is placed better. */
-function applyListing(catalogue: Catalogue, listing: Listing, tableOf: TableOf): void {
+/**
+ * A chunk that stands in several segments is taken from the first, or from the one that is placed better. A segment
+ * whose file is gone or cut short gives its chunks up to the next one that holds them: so what was stored again is found.
+ */
+function applyListing(catalogue: Catalogue, listing: Listing, shelf: Shelf): void {
   if (listing.kind === "checkpointList" || catalogue.segmentByName(listing.name)) return;
-  const found = tableOf(listing);
+  const found = shelf.tableOf(listing);
   if (found === undefined) {
     catalogue.addSegment({ listing, salt: listing.name, epoch: 0, frames: [] });
     return;
@@ -86,12 +96,19 @@ function applyListing(catalogue: Catalogue, listing: Listing, tableOf: TableOf):
     rawBytes,
   }));
   const segment = catalogue.addSegment({ listing, salt, epoch, frames });
+  const whole = new Map<number, boolean>();
+  const holdsWell = (number: number): boolean => {
+    const row = catalogue.segment(number);
+    if (row === undefined) return false;
+    const there = whole.get(number) ?? shelf.isWhole(row.listing);
+    whole.set(number, there);
+    return there && !(covers(listing.class, row.listing.class) && !covers(row.listing.class, listing.class));
+  };
   table.frames.forEach((frame, number) => {
     let offset = 0;
     for (const { type, id, length } of frame.chunks) {
       const there = catalogue.chunk(id);
-      const held = there && catalogue.segment(there.segment)?.listing.class;
-      if (held === undefined || (covers(listing.class, held) && !covers(held, listing.class)))
+      if (there === undefined || !holdsWell(there.segment))
         catalogue.putChunk(id, { segment, frame: number, offset, length, type });
       offset += length;
     }

@@ -3,20 +3,33 @@
  * be thrown away at any time and made again, and it is only ever changed by applying the records of a log in order.
  *
  * LMDB has no page checksums, so nothing read from here is believed without proof: a location is checked by opening
- * the frame and hashing the chunk. The one door to lmdb.
+ * the frame and hashing the chunk. Rows that were changed, lost or doubled are told by the sum of all rows, which every
+ * transaction carries forward and `walk` makes anew. The one door to lmdb.
  * @module
  */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
+import { constants } from "node:os";
+import { dirname } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { Reader, Writer } from "../base/bytes.js";
 import { Problem, systemProblem } from "../base/errors.js";
 import { choice, format } from "../base/limits.js";
+import { native } from "../base/native.js";
 import { importances, type Listing, type PlacementClass } from "../format/bodies.js";
+import { hashOf } from "../format/hash.js";
 import { type ChunkType, chunkTypes } from "../format/keys.js";
 import { type SegmentKind, segmentKinds } from "../format/segment.js";
 import { syncFolder } from "./home.js";
 
-const schema = 1;
+/** Grows with every change of what rows look like; a catalogue of another one is made again. */
+export const schema = 1;
+
+/** Free space that a transaction must find: four times the file, within these bounds. */
+const leastRoomBytes = 256 << 10;
+const mostRoomBytes = 16 << 20;
+
+const sumBytes = 16;
+const sumKey = Buffer.from("sum");
 
 /** Where a chunk lies. */
 export interface ChunkPlace {
@@ -145,6 +158,17 @@ function decodeRevision(order: number, bytes: Buffer): RevisionRow {
   return row;
 }
 
+/**
+ * lmdb-js writes beyond its memory when a page cannot be written, and maps a lock file that nothing may back yet: both
+ * can end the process. So a disk that is about to be full is refused before lmdb meets it.
+ */
+function refuseFullDisk(path: string): void {
+  const bytes = statSync(`${path}/data.mdb`, { throwIfNoEntry: false })?.size ?? 0;
+  const { available, blockSize } = native().statFs(Buffer.from(existsSync(path) ? path : dirname(path)));
+  if (available * blockSize < BigInt(Math.min(mostRoomBytes, 4 * bytes + leastRoomBytes)))
+    throw new Problem("no-space", "cannot write to the catalogue: the disk is full; free some space and run it again");
+}
+
 function number32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
@@ -159,12 +183,28 @@ type Table = Database<Buffer, Buffer>;
 const tables = ["meta", "chunks", "segments", "names", "salts", "revisions", "revisionIds"] as const;
 type TableName = (typeof tables)[number];
 
+/** What one row adds to the sum, and takes from it: exclusive or is both. */
+function addRow(sum: Buffer, table: TableName, key: Buffer, value: Buffer): void {
+  const hash = hashOf(Buffer.concat([Buffer.from([tables.indexOf(table), key.length]), key, value]));
+  for (let i = 0; i < sumBytes; i++) sum[i] = (sum[i] as number) ^ (hash[i] as number);
+}
+
+/** LMDB gives the system's error numbers, and its own below zero. */
+function lmdbProblem(doing: string, error: unknown): Problem {
+  const code = (error as { code?: unknown } | null)?.code;
+  const [errno] = Object.entries(constants.errno).find(([, number]) => number === code) ?? [];
+  if (errno === undefined) return systemProblem(doing, error);
+  return systemProblem(doing, Object.assign(new Error((error as Error).message, { cause: error }), { code: errno }));
+}
+
 /** An open catalogue. One per process and home. */
 export class Catalogue {
   readonly path: string;
   readonly #root: RootDatabase;
   readonly #tables: Readonly<Record<TableName, Table>>;
   readonly #segments = new Map<number, SegmentRow>();
+  #sum = Buffer.alloc(sumBytes);
+  #failed = false;
 
   private constructor(path: string, root: RootDatabase, opened: Readonly<Record<TableName, Table>>) {
     this.path = path;
@@ -177,6 +217,7 @@ export class Catalogue {
     const before = process.umask(0o077);
     try {
       const fresh = !existsSync(`${path}/data.mdb`);
+      if (fresh || !existsSync(`${path}/lock.mdb`)) refuseFullDisk(path);
       const root = open({
         path,
         // A commit whose fdatasync failed would stay visible, and survive, with the default.
@@ -194,7 +235,7 @@ export class Catalogue {
       catalogue.#checkSchema();
       return catalogue;
     } catch (error) {
-      throw error instanceof Problem ? error : systemProblem("cannot open the catalogue", error);
+      throw error instanceof Problem ? error : lmdbProblem("cannot open the catalogue", error);
     } finally {
       process.umask(before);
     }
@@ -202,7 +243,7 @@ export class Catalogue {
 
   #checkSchema(): void {
     const stored = this.#tables.meta.getBinary(Buffer.from("schema"));
-    if (stored === undefined) this.write(() => this.#tables.meta.putSync(Buffer.from("schema"), number32(schema)));
+    if (stored === undefined) this.write(() => this.#put("meta", Buffer.from("schema"), number32(schema)));
     else if (!stored.equals(number32(schema)))
       throw new Problem(
         "unsupported",
@@ -212,12 +253,34 @@ export class Catalogue {
 
   /** One transaction: all of `work` or nothing, on the disk when this returns. */
   write<T>(work: () => T): T {
+    refuseFullDisk(this.path);
     try {
-      return this.#root.transactionSync(work);
+      return this.#root.transactionSync(() => {
+        const before = this.#tables.meta.getBinary(sumKey) ?? Buffer.alloc(sumBytes);
+        this.#sum = Buffer.from(before);
+        const result = work();
+        if (!this.#sum.equals(before)) this.#tables.meta.putSync(sumKey, this.#sum);
+        return result;
+      });
     } catch (error) {
       this.#segments.clear();
-      throw error instanceof Problem ? error : systemProblem("cannot write to the catalogue", error);
+      if (error instanceof Problem) throw error;
+      this.#failed = true;
+      throw lmdbProblem("cannot write to the catalogue", error);
     }
+  }
+
+  /** A transaction could not be committed: what is on the disk is for the next start to look at. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  #put(table: TableName, key: Buffer, value: Buffer): void {
+    const before = this.#tables[table].getBinary(key);
+    if (before?.equals(value)) return;
+    if (before) addRow(this.#sum, table, key, before);
+    addRow(this.#sum, table, key, value);
+    this.#tables[table].putSync(key, value);
   }
 
   chunk(id: Buffer): ChunkPlace | undefined {
@@ -226,7 +289,7 @@ export class Catalogue {
   }
 
   putChunk(id: Buffer, place: ChunkPlace): void {
-    this.#tables.chunks.putSync(id, encodePlace(place));
+    this.#put("chunks", id, encodePlace(place));
   }
 
   /** Rows never change once written, so a copy in memory stays true. */
@@ -262,17 +325,17 @@ export class Catalogue {
   addSegment(row: Omit<SegmentRow, "number">): number {
     const number = this.#counter("segments") + 1;
     this.#setCounter("segments", number);
-    this.#tables.segments.putSync(number32(number), encodeSegment({ ...row, number }));
-    this.#tables.names.putSync(row.listing.name, number32(number));
-    this.#tables.salts.putSync(row.salt, number32(number));
+    this.#put("segments", number32(number), encodeSegment({ ...row, number }));
+    this.#put("names", row.listing.name, number32(number));
+    this.#put("salts", row.salt, number32(number));
     return number;
   }
 
   addRevision(row: Omit<RevisionRow, "order">): void {
     const order = this.#counter("revisions") + 1;
     this.#setCounter("revisions", order);
-    this.#tables.revisions.putSync(number32(order), encodeRevision({ ...row, order }));
-    this.#tables.revisionIds.putSync(row.id, number32(order));
+    this.#put("revisions", number32(order), encodeRevision({ ...row, order }));
+    this.#put("revisionIds", row.id, number32(order));
   }
 
   /** All revisions in the order of the logs. */
@@ -313,7 +376,7 @@ export class Catalogue {
 
   setApplied(row: Applied): void {
     const value = new Writer(64).u64(row.seq).raw(row.id).u64(BigInt(row.start)).u64(BigInt(row.end)).finish();
-    this.#tables.meta.putSync(Buffer.concat([Buffer.from("applied:"), row.log]), value);
+    this.#put("meta", Buffer.concat([Buffer.from("applied:"), row.log]), value);
   }
 
   /** The logs that have been applied, by id. */
@@ -332,34 +395,39 @@ export class Catalogue {
   }
 
   #setCounter(name: string, value: number): void {
-    this.#tables.meta.putSync(Buffer.from(`count:${name}`), number32(value));
+    this.#put("meta", Buffer.from(`count:${name}`), number32(value));
   }
 
   /** Forget everything but the schema: the records are about to be applied from the first. */
   clear(): void {
     this.write(() => {
       for (const name of tables) this.#tables[name].clearSync();
-      this.#tables.meta.putSync(Buffer.from("schema"), number32(schema));
+      this.#sum = Buffer.alloc(sumBytes);
+      this.#put("meta", Buffer.from("schema"), number32(schema));
     });
     this.#segments.clear();
   }
 
   /** Every row of every table, in order: what two equal catalogues have in common. */
-  *dump(): Generator<{ table: string; key: Buffer; value: Buffer }> {
+  *dump(): Generator<{ table: TableName; key: Buffer; value: Buffer }> {
     for (const table of tables)
       for (const { key, value } of this.#tables[table].getRange({}))
         yield { table, key: Buffer.from(key), value: Buffer.from(value) };
   }
 
-  /** Decode every row; throws where one cannot be. Returns how many there are. */
+  /** Decode every row; throws where one cannot be, or where they are not all there. Returns how many there are. */
   walk(): number {
     let rows = 0;
+    const sum = Buffer.alloc(sumBytes);
     for (const { table, key, value } of this.dump()) {
       rows++;
+      if (table === "meta" && key.equals(sumKey)) continue;
+      addRow(sum, table, key, value);
       if (table === "chunks") decodePlace(value);
       else if (table === "segments") decodeSegment(key.readUInt32BE(), value);
       else if (table === "revisions") decodeRevision(key.readUInt32BE(), value);
     }
+    if (!this.#tables.meta.getBinary(sumKey)?.equals(sum)) throw damagedRow("sum");
     return rows;
   }
 

@@ -6,18 +6,9 @@
  * appender cuts it away; when a valid record follows, history is damaged and nothing is cut.
  * @module
  */
-import {
-  closeSync,
-  fdatasyncSync,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  renameSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { Problem, systemProblem } from "../base/errors.js";
+import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { format } from "../base/limits.js";
 import { native } from "../base/native.js";
 import { decodeGenesis, type GenesisBody } from "../format/bodies.js";
@@ -152,6 +143,11 @@ export class LogFile {
     return LogFile.open(path);
   }
 
+  /** Does it hold nothing but its genesis? */
+  get isNew(): boolean {
+    return fstatSync(this.#fd).size === this.start;
+  }
+
   /** The records after `from` (a record's end and the record itself), in order, up to the last whole one. */
   *after(from: StoredRecord): Generator<StoredRecord> {
     const size = fstatSync(this.#fd).size;
@@ -178,7 +174,8 @@ export class LogFile {
   }
 
   /**
-   * Run `work` under the lock with the newest record; a torn tail has been cut away before.
+   * Run `work` under the lock with the newest record. A torn tail has been cut away before, and what another process
+   * has appended after `from` is on the disk, even if it died between writing and syncing.
    * Throws Problem("damaged") where something other than a torn write ends the log.
    */
   underLock<T>(from: StoredRecord, work: (head: StoredRecord) => T): T {
@@ -188,7 +185,10 @@ export class LogFile {
       for (const next of this.after(from)) head = next;
       const size = fstatSync(this.#fd).size;
       if (size > head.end) this.#cut(head, size);
+      else if (head !== from) fdatasyncSync(this.#fd);
       return work(head);
+    } catch (error) {
+      throw errnoOf(error) === undefined ? error : systemProblem(`cannot read the log ${this.path}`, error);
     } finally {
       native().unlock(this.#fd);
     }

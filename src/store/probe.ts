@@ -1,20 +1,38 @@
 /**
- * Is a catalogue's file sound? LMDB follows page numbers blindly: a damaged file may kill the process that maps it.
- * So a file that is not exactly as it was when last known good is first walked by a child process, and set aside when
- * the child does not come back well.
+ * Is a catalogue's file sound? LMDB follows page numbers blindly: a damaged file may kill the process that maps it, or
+ * lose rows without a word. So a file that is not, byte for byte, as it was when last known good is first walked by a
+ * child process, and set aside when the child does not come back well.
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Home } from "./home.js";
+import { errnoOf, Problem, systemProblem } from "../base/errors.js";
+import { NameHasher } from "../format/leaves.js";
+import { schema } from "./catalogue.js";
+import { type Home, readIfThere } from "./home.js";
 
 const probeTimeoutMs = 600_000;
+const pieceBytes = 1 << 20;
+const looking = "cannot look through the catalogue";
 
-/** Size and change time tell whether anybody but us has touched the file since we closed it. */
+/** How the child ends where it could not look; chosen beside Node's own exits. */
+export const unable = 75;
+
+/** By which somebody ends a process that has done nothing wrong; a bad page ends it by others. */
+const stopped: ReadonlySet<string> = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGKILL"]);
+
+/** What the seal holds for the file as it is now. */
 function sealOf(home: Home): string {
-  const stat = statSync(`${home.catalogue}/data.mdb`, { bigint: true });
-  return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}\n`;
+  const hasher = new NameHasher();
+  const fd = openSync(`${home.catalogue}/data.mdb`, "r");
+  try {
+    const piece = Buffer.allocUnsafe(pieceBytes);
+    for (let n = readSync(fd, piece); n > 0; n = readSync(fd, piece)) hasher.update(piece.subarray(0, n));
+  } finally {
+    closeSync(fd);
+  }
+  return `${schema} ${hasher.finish().name.toString("hex")}\n`;
 }
 
 /** Remember the file as good: called after the catalogue was closed in order. */
@@ -26,30 +44,42 @@ export function sealCatalogue(home: Home): void {
   }
 }
 
-/** True where the file is as we left it, or where a child process could read all of it. */
-export function catalogueIsSound(home: Home): boolean {
-  if (!existsSync(`${home.catalogue}/data.mdb`)) return true;
+/** "sound" where the file is as we left it, or where a child process could read all of it and found all rows. */
+export function catalogueState(home: Home): "sound" | "missing" | "damaged" {
   try {
-    if (readFileSync(home.catalogueSeal, "utf8") === sealOf(home)) return true;
-  } catch {
-    // No seal: ask the child.
+    if (!statSync(home.catalogue).isDirectory()) return "damaged";
+    if (!statSync(`${home.catalogue}/data.mdb`).isFile()) return "damaged";
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return "missing";
+    throw systemProblem("cannot reach the catalogue", error);
   }
-  const child = spawnSync(
-    process.execPath,
-    [fileURLToPath(new URL("./probe-child.js", import.meta.url)), home.catalogue],
-    {
-      stdio: "ignore",
-      timeout: probeTimeoutMs,
-    },
-  );
-  return child.status === 0;
+  try {
+    if (readIfThere(home.catalogueSeal)?.toString("latin1") === sealOf(home)) return "sound";
+  } catch {
+    // Ask the child.
+  }
+  const probe = fileURLToPath(new URL("./probe-child.js", import.meta.url));
+  const child = spawnSync(process.execPath, [probe, home.catalogue], { stdio: "ignore", timeout: probeTimeoutMs });
+  if (child.status === 0) return "sound";
+  // A child that could not be started, or was stopped, has said nothing of the file.
+  const late = errnoOf(child.error) === "ETIMEDOUT";
+  if (child.error !== undefined && !late) throw systemProblem(looking, child.error);
+  if (child.signal !== null && stopped.has(child.signal) && !late)
+    throw new Problem("interrupted", "interrupted while the catalogue was being looked through");
+  if (child.status === unable)
+    throw new Problem("io", `${looking}; is the disk full, or are too many files open? Then run it again`);
+  return "damaged";
 }
 
 /** Move a damaged catalogue out of the way; the newest such copy is kept for whoever wants to look. */
 export function setCatalogueAside(home: Home): string {
   const aside = `${home.catalogue}.damaged`;
-  rmSync(aside, { recursive: true, force: true });
-  renameSync(home.catalogue, aside);
-  rmSync(home.catalogueSeal, { force: true });
+  try {
+    rmSync(aside, { recursive: true, force: true });
+    renameSync(home.catalogue, aside);
+    rmSync(home.catalogueSeal, { recursive: true, force: true });
+  } catch (error) {
+    throw systemProblem(`cannot set the damaged catalogue aside as ${aside}`, error);
+  }
   return aside;
 }

@@ -23,7 +23,8 @@ export class ChunkReader {
   /** oldest use first */
   readonly #frames = new Map<string, Buffer>();
   #cached = 0;
-  readonly #segments = new Map<number, SegmentReader>();
+  /** by name: numbers are given anew when the catalogue is made again */
+  readonly #segments = new Map<string, SegmentReader>();
 
   constructor(home: Home, keyring: Keyring, catalogue: Catalogue, system: System) {
     this.#home = home;
@@ -66,13 +67,13 @@ export class ChunkReader {
       return;
     throw new Problem(
       "damaged",
-      `chunk ${hexStart(id)} is not what segment ${hexStart(segment.listing.name)} holds in its place; run "bcoopfs check"`,
+      `chunk ${hexStart(id)} is not what segment ${hexStart(segment.listing.name)} holds in its place; run "bcoopfs repair --rebuild-index", then "bcoopfs check"`,
     );
   }
 
   /** The plaintext of a whole frame. */
   frame(segment: SegmentRow, number: number): Buffer {
-    const key = `${segment.number}:${number}`;
+    const key = `${segment.listing.name.toString("latin1")}:${number}`;
     const known = this.#frames.get(key);
     if (known !== undefined) {
       this.#frames.delete(key);
@@ -104,14 +105,15 @@ export class ChunkReader {
   }
 
   #readerOf(segment: SegmentRow): SegmentReader {
-    const known = this.#segments.get(segment.number);
+    const name = segment.listing.name.toString("latin1");
+    const known = this.#segments.get(name);
     if (known) return known;
     const header = decodeHeader(readSegment(this.#home, segment.listing.name, 0, headerBytes));
     const epoch = this.#keyring.epochs.get(header.epoch);
     if (epoch === undefined) throw new Problem("damaged", `the keys of epoch ${header.epoch} are not here`);
     const reader = new SegmentReader(header, epoch);
     if (this.#segments.size > 1024) this.#segments.clear();
-    this.#segments.set(segment.number, reader);
+    this.#segments.set(name, reader);
     return reader;
   }
 

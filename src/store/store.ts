@@ -5,13 +5,14 @@
  *   4 append the signed records, fdatasync: the commit point   5 catalogue transaction   6 acknowledge
  *
  * Opening is recovery and recovery is opening: cut a torn tail, apply what the catalogue has not seen, list what a
- * dead writer had sealed. There is no other way in, so it is exercised by every run.
+ * dead writer had sealed. There is no other way in, so it is exercised by every run. What must not happen beside other
+ * processes (a damaged or missing catalogue, a new log) waits until this one is alone for a moment.
  * @module
  */
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Reader } from "../base/bytes.js";
-import { Problem, systemProblem } from "../base/errors.js";
+import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { native } from "../base/native.js";
 import type { System } from "../base/system.js";
 import {
@@ -23,14 +24,14 @@ import {
   readListing,
 } from "../format/bodies.js";
 import { type LogRecord, type RecordType, recordTypes, sealRecord } from "../format/record.js";
-import { applyLog, placeIn, type TableOf } from "./apply.js";
+import { applyLog, placeIn, type Shelf } from "./apply.js";
 import { Catalogue } from "./catalogue.js";
 import { checkFileSystem, type Home, tryUnlink } from "./home.js";
 import type { Keyring } from "./keyring.js";
 import { lockFile } from "./lock.js";
 import type { LogFile, StoredRecord } from "./log.js";
 import { beginLog, openOwnLogs } from "./own-logs.js";
-import { catalogueIsSound, sealCatalogue, setCatalogueAside } from "./probe.js";
+import { catalogueState, sealCatalogue, setCatalogueAside } from "./probe.js";
 import { ChunkReader } from "./reader.js";
 import { hexStart, readTableOf, segmentFiles, segmentLength, verifySegment } from "./segments.js";
 import { type RecordBodies, type SealedSegment, Session, sessionFiles } from "./session.js";
@@ -73,27 +74,43 @@ export class Store {
   /** Open, which is to recover. Problem("damaged") where a log's history is damaged; nothing is ever cut from that. */
   static async open(home: Home, keyring: Keyring, system: System, say: Say): Promise<Store> {
     checkFileSystem(home.path);
-    const use = await Use.begin(home);
-    try {
-      if (!catalogueIsSound(home)) {
-        use.exclusive();
-        const aside = setCatalogueAside(home);
-        say(
-          `the catalogue was damaged and is being made again from segments and logs; the damaged one is kept as ${aside}`,
-        );
-      }
-      const logs = openOwnLogs(home.logs, keyring.device.publicKey);
-      const store = new Store(home, keyring, system, say, use, Catalogue.open(home.catalogue), logs);
+    for (let attempt = 1; ; attempt++) {
+      const use = Use.begin(home);
       try {
-        await store.#recover();
+        const store = await Store.#openOnce(home, keyring, system, say, use);
+        use.shared();
+        return store;
       } catch (error) {
-        await store.catalogue.close();
-        throw error;
+        use.end();
+        const wait = error instanceof Problem && error.code === "busy" && attempt < attemptsToBeAlone;
+        if (!wait) throw error;
       }
-      use.shared();
+      // Two that found the same damage step aside for each other, by different times.
+      await system.sleep(20 + (system.random(1)[0] as number));
+    }
+  }
+
+  static async #openOnce(home: Home, keyring: Keyring, system: System, say: Say, use: Use): Promise<Store> {
+    const state = catalogueState(home);
+    if (state !== "sound") use.exclusive();
+    if (state === "damaged") {
+      const aside = setCatalogueAside(home);
+      say(
+        `the catalogue was damaged and is being made again from segments and logs; the damaged one is kept as ${aside}`,
+      );
+    }
+    const logs = openOwnLogs(home.logs, keyring.device.publicKey);
+    let catalogue: Catalogue | undefined;
+    try {
+      if (state === "missing" && logs.some((log) => !log.isNew))
+        say("the catalogue was missing and is being made again from segments and logs");
+      catalogue = Catalogue.open(home.catalogue);
+      const store = new Store(home, keyring, system, say, use, catalogue, logs);
+      await store.#recover();
       return store;
     } catch (error) {
-      use.end();
+      await catalogue?.close();
+      for (const log of logs) log.close();
       throw error;
     }
   }
@@ -106,14 +123,13 @@ export class Store {
 
   async #recover(): Promise<void> {
     if (await this.#revertedHome()) return;
-    for (const log of this.#logs) this.#headOf(log);
     try {
       this.#apply();
-      this.#listOrphans(this.#deadSessions());
+      this.#listDeadSessions();
     } catch (error) {
       // A full disk must not keep anybody from reading what is there.
       if (!(error instanceof Problem && error.code === "no-space")) throw error;
-      this.#say("the disk is full: the newest records are not in the catalogue yet; free some space");
+      this.#say("the disk is full: what was stored last may not be in the catalogue yet; free some space");
     }
   }
 
@@ -147,8 +163,9 @@ export class Store {
   /** Make the catalogue again from segments and logs alone; sealed segments that no log lists are listed. */
   async rebuild(): Promise<void> {
     this.#use.exclusive();
-    this.catalogue.clear();
+    // First see that every log reads to its end: where one does not, the old index is better than none.
     for (const log of this.#logs) log.underLock(log.first, (head) => head);
+    this.catalogue.clear();
     this.#apply();
     const unlisted = [...segmentFiles(this.home)].filter((name) => this.catalogue.segmentByName(name) === undefined);
     this.#listOrphans(unlisted.map((name) => ({ name, listing: undefined })));
@@ -156,42 +173,43 @@ export class Store {
   }
 
   #apply(): void {
-    for (const log of this.#logs) applyLog(this.catalogue, log, this.keyring.epochs, this.#tableOf);
+    for (const log of this.#logs) applyLog(this.catalogue, log, this.#headOf(log), this.keyring.epochs, this.#shelf);
     this.#tables.clear();
   }
 
-  readonly #tableOf: TableOf = (listing) => {
+  readonly #shelf: Shelf = {
+    tableOf: (listing) => this.#tableOf(listing),
+    isWhole: ({ name, length }) => segmentLength(this.home, name) === length,
+  };
+
+  #tableOf(listing: Listing): ReturnType<Shelf["tableOf"]> {
     const fresh = this.#tables.get(listing.name.toString("latin1"));
     if (fresh) return fresh;
     try {
       const { reader, table } = readTableOf(this.home, listing.name, listing.length, this.keyring.epochs);
       return { salt: reader.header.salt, epoch: reader.header.epoch, table };
     } catch (error) {
-      if (
-        !(error instanceof Problem && (error.code === "missing" || error.code === "damaged" || error.code === "format"))
-      )
-        throw error;
+      // One bad segment, or one bad sector, must not close the whole vault.
+      if (!(error instanceof Problem) || (error.code === "io" && errnoOf(error.cause) !== "EIO")) throw error;
       this.#say(`segment ${hexStart(listing.name)} cannot be read: ${error.message}`);
       return undefined;
     }
-  };
+  }
 
-  /** Sessions whose process is gone: remove what they left unfinished, and tell what they had sealed. */
-  #deadSessions(): { name: Buffer; listing: Listing | undefined }[] {
-    const sealed: { name: Buffer; listing: Listing | undefined }[] = [];
+  /** Sessions whose process is gone: list what they had sealed, and remove what they left unfinished. */
+  #listDeadSessions(): void {
     for (const { path, temporaries } of sessionFiles(this.home.writers)) {
       const lock = lockFile(path, false);
       if (lock === undefined) continue;
-      for (const line of readFileSync(path, "latin1").split("\n")) {
-        const listing = listingOf(line);
-        if (listing) sealed.push({ name: listing.name, listing });
+      try {
+        const notes = readFileSync(path, "latin1").split("\n").map(listingOf);
+        this.#listOrphans(notes.flatMap((listing) => (listing ? [{ name: listing.name, listing }] : [])));
+        for (const temporary of temporaries) tryUnlink(temporary);
+        tryUnlink(path);
+      } finally {
+        lock.close();
       }
-      this.#listOrphans(sealed.splice(0));
-      for (const temporary of temporaries) tryUnlink(temporary);
-      tryUnlink(path);
-      lock.close();
     }
-    return sealed;
   }
 
   /** List sealed segments that no record lists, after checking every byte of them. */
@@ -294,11 +312,14 @@ export class Store {
 
   async close(): Promise<void> {
     await this.catalogue.close();
-    sealCatalogue(this.home);
+    if (!this.catalogue.failed) sealCatalogue(this.home);
     for (const log of this.#logs) log.close();
     this.#use.end();
   }
 }
+
+/** How often opening is tried where it must be alone: half a minute at most beside others that also come and go. */
+const attemptsToBeAlone = 100;
 
 /** For segments found without word of what they were placed as. */
 const orphanClass: PlacementClass = { copies: 2, minimum: 1, importance: "normal" };
@@ -323,12 +344,13 @@ class Use {
     this.#fd = fd;
   }
 
-  static async begin(home: Home): Promise<Use> {
+  /** Alone where nobody else is there, else shared; waits while somebody else is alone. */
+  static begin(home: Home): Use {
     if (!existsSync(home.store))
       throw new Problem("no-vault", `no vault in ${home.path}; make one with "bcoopfs init"`);
     try {
       const use = new Use(openSync(join(home.path, "lock"), "a+", 0o600));
-      native().lock(use.#fd, false, true);
+      if (!use.tryExclusive()) use.shared();
       return use;
     } catch (error) {
       throw systemProblem(`cannot open ${home.path}`, error);
