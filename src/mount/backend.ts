@@ -67,7 +67,7 @@ export interface FileSystem {
   read(node: bigint, offset: bigint, length: number): Promise<Answer<Buffer>>;
   listxattr(node: bigint): Promise<Answer<readonly Buffer[]>>;
   getxattr(node: bigint, name: Buffer): Promise<Answer<Buffer>>;
-  /** One `lookup` of this node is no longer needed. */
+  /** One `lookup` of this node is no longer needed. The root always is. */
   forget(node: bigint): void;
 }
 

@@ -8,7 +8,7 @@
  *   an exception in a handler                   EIO and a line in the log; the package leaves the client hanging
  * @module
  */
-import { readdirSync, readlinkSync } from "node:fs";
+import { constants as access, accessSync, readdirSync, readlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { clearInterval, setInterval } from "node:timers";
 import { Problem } from "../base/errors.js";
@@ -96,9 +96,14 @@ function load(): FuseClass {
 
 function whyNot(error: Error, options: SessionOptions): string {
   if (error.message !== "fuse failed") return error.message;
+  try {
+    accessSync("/dev/fuse", access.R_OK | access.W_OK);
+  } catch {
+    return "/dev/fuse cannot be opened; load the kernel module fuse, and let users open it (mode 0666)";
+  }
   if (options.allowOther && process.getuid?.() !== 0)
     return 'FUSE refused; --allow-other needs the line "user_allow_other" in /etc/fuse.conf unless root mounts';
-  return "FUSE refused; look at /dev/fuse and fusermount, and at the lines above";
+  return "FUSE refused; fusermount may be missing, and what it said stands on stderr or in the home's log/mount.log";
 }
 
 /** Descriptors of this process that lead to FUSE: libfuse closes its own when the connection has ended. */
@@ -158,7 +163,7 @@ class NativeSession implements FuseSession {
     await Promise.allSettled(this.#working);
     await new Promise((resolve) => (this.#fuse ? this.#fuse.unmount(resolve) : resolve(null)));
     if (this.#unlistable > 0)
-      this.#options.say(`${this.#unlistable} names that are not UTF-8 were listed and could not be read`);
+      this.#options.say(`names that are not UTF-8 were listed ${this.#unlistable} times, and could not be read`);
   }
 
   /** Answer a call when its work is done, with EIO when it fails or takes too long, and once in any case. */
@@ -189,7 +194,7 @@ class NativeSession implements FuseSession {
     for (const waiting of this.#waiting) {
       if (waiting.until > now) break;
       this.#waiting.delete(waiting);
-      this.#options.say(`a read had no answer within ${this.#options.timeoutMs} ms`);
+      this.#options.say(`a call had no answer within ${this.#options.timeoutMs} ms`);
       waiting.fail();
     }
   }
@@ -332,9 +337,13 @@ class NativeSession implements FuseSession {
   }
 }
 
-/** The size where there is no buffer, the value where it fits. */
+/** Its size where there is no buffer, the value where it fits. */
 function giveXattr(signal: Done, value: Buffer, into: Buffer): void {
-  const refused = value.length > xattrMost ? errno.E2BIG : into.length < value.length ? errno.ERANGE : 0;
-  if (into.length > 0 && refused === 0) value.copy(into);
-  signal(into.length === 0 || refused === 0 ? value.length : -refused, into.buffer);
+  const probe = into.length === 0;
+  if (value.length > xattrMost) signal(-errno.E2BIG, into.buffer);
+  else if (!probe && value.length > into.length) signal(-errno.ERANGE, into.buffer);
+  else {
+    if (!probe) value.copy(into);
+    signal(value.length, into.buffer);
+  }
 }

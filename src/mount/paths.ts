@@ -76,7 +76,7 @@ export class Paths {
       return known;
     }
     const found = await this.#lookup(path);
-    if (!isErrno(found)) this.#remember(path, found);
+    if (!isErrno(found) && found.node !== rootNode) this.#remember(path, found);
     return found;
   }
 

@@ -66,11 +66,11 @@ function tellStarter(word: Word): void {
  * Start this program again as a server of its own, and return when its file system answers. Throws the Problem that it
  * failed with.
  * @param words its command line, `--foreground` among them, with absolute paths: it runs in /
- * @param log a file for what it may print, opened for appending; none: thrown away
+ * @param log a file for what it may print, appended to where it can be; without one that is thrown away
  */
 export async function spawnServer(words: readonly string[], log: string | undefined): Promise<void> {
   const program = process.argv[1] as string;
-  const output = log === undefined ? undefined : openSync(log, "a", 0o600);
+  const output = openOrNone(log);
   const child = spawn(process.execPath, [...process.execArgv, program, ...words], {
     cwd: "/",
     detached: true,
@@ -86,7 +86,7 @@ export async function spawnServer(words: readonly string[], log: string | undefi
         else reject(word.code ? new Problem(word.code, word.message) : new Error(word.message));
       });
       child.once("exit", (status, signal) => {
-        const see = log === undefined ? "" : `; see ${log}`;
+        const see = output === undefined ? "" : `; see ${log}`;
         reject(new Problem("io", `the mount's process ended (${signal ?? status}) before it answered${see}`));
       });
     });
@@ -94,5 +94,14 @@ export async function spawnServer(words: readonly string[], log: string | undefi
     child.removeAllListeners();
     if (child.connected) child.disconnect();
     child.unref();
+  }
+}
+
+/** A log that cannot be opened is no reason not to mount; where there is no home, the server says so. */
+function openOrNone(log: string | undefined): number | undefined {
+  try {
+    return log === undefined ? undefined : openSync(log, "a", 0o600);
+  } catch {
+    return undefined;
   }
 }
