@@ -62,7 +62,8 @@ export const choice = {
   readBufferBytes: 1 * MiB,
   /** decoded frames held by one reader */
   frameCacheBytes: 32 * MiB,
-  treeCacheChunks: 2048,
+  /** decoded entries (or items of upper chunks and lists) held by one process, about 1 KiB each */
+  decodedEntries: 16 * KiB,
   /** a file that changes while it is read is read again this often before it is flagged */
   rereads: 2,
   /** address space of the catalogue; the file is only as large as its contents */

@@ -18,25 +18,25 @@ export interface Piece {
   readonly id: Buffer | undefined;
 }
 
-/** Decoded metadata chunks, shared by all views of a process: oldest use first. */
+/** Decoded metadata chunks, shared by all views of a process; bounded by what is in them. */
 export class MetadataCache {
   readonly #reader: ChunkReader;
-  readonly #trees = new Map<string, TreeChunk>();
-  readonly #lists = new Map<string, ListChunk>();
+  readonly #trees = new Decoded<TreeChunk>((chunk) => (isGround(chunk) ? chunk.entries : chunk.branches).length);
+  readonly #lists = new Decoded<ListChunk>((chunk) => chunk.items.length);
 
   constructor(reader: ChunkReader) {
     this.#reader = reader;
   }
 
   async tree(id: Buffer, level: number): Promise<TreeChunk> {
-    const chunk = await cached(this.#trees, id, async () => decodeTree(await this.#reader.chunk("tree", id)));
+    const chunk = await this.#trees.get(id, async () => decodeTree(await this.#reader.chunk("tree", id)));
     if (chunk.level !== level)
       throw new Problem("damaged", "a folder's chunk is of another level than its parent says");
     return chunk;
   }
 
   async list(id: Buffer, level: number): Promise<ListChunk> {
-    const chunk = await cached(this.#lists, id, async () => decodeList(await this.#reader.chunk("list", id)));
+    const chunk = await this.#lists.get(id, async () => decodeList(await this.#reader.chunk("list", id)));
     if (chunk.level !== level) throw new Problem("damaged", "a content list is of another level than its parent says");
     return chunk;
   }
@@ -46,14 +46,28 @@ export class MetadataCache {
   }
 }
 
-async function cached<T>(cache: Map<string, T>, id: Buffer, load: () => Promise<T>): Promise<T> {
-  const key = id.toString("latin1");
-  const known = cache.get(key);
-  const value = known ?? (await load());
-  cache.delete(key);
-  cache.set(key, value);
-  if (cache.size > choice.treeCacheChunks) cache.delete(cache.keys().next().value as string);
-  return value;
+/** Chunks by id, oldest use first. */
+class Decoded<T> {
+  readonly #itemsOf: (chunk: T) => number;
+  readonly #held = new Map<string, T>();
+  #items = 0;
+
+  constructor(itemsOf: (chunk: T) => number) {
+    this.#itemsOf = itemsOf;
+  }
+
+  async get(id: Buffer, load: () => Promise<T>): Promise<T> {
+    const key = id.toString("latin1");
+    const chunk = this.#held.get(key) ?? (await load());
+    if (!this.#held.delete(key)) this.#items += this.#itemsOf(chunk);
+    this.#held.set(key, chunk);
+    for (const [oldest, old] of this.#held) {
+      if (this.#items <= choice.decodedEntries || oldest === key) break;
+      this.#held.delete(oldest);
+      this.#items -= this.#itemsOf(old);
+    }
+    return chunk;
+  }
 }
 
 /** One revision, from its root. */
