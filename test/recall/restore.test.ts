@@ -358,8 +358,11 @@ test("what no file system holds is told and left out; the rest is restored", asy
     if (event.type === "done") summary = event.summary;
   };
   await problem(restored(revision, undefined, target, undefined, on), "damaged");
-  assert.deepEqual(readdirSync(target), ["a-good"]);
-  assert.equal(summary?.failed, 3);
+  // A file system in memory holds even this one; what it cannot hold must not be there in part.
+  const held = readdirSync(target).includes("endless");
+  if (held) assert.equal(statSync(join(target, "endless"), { bigint: true }).size, (1n << 63n) - 7n);
+  assert.deepEqual(readdirSync(target), held ? ["a-good", "endless"] : ["a-good"]);
+  assert.equal(summary?.failed, held ? 2 : 3);
   assert.equal(summary?.damaged, 1);
 });
 

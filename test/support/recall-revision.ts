@@ -67,7 +67,8 @@ export async function testVault(where = tmpdir()): Promise<TestVault> {
     },
     end: async () => {
       await made.vault.close();
-      // Node's own rmSync cannot remove paths longer than PATH_MAX.
+      // Node's own rmSync cannot remove paths longer than PATH_MAX, and nobody but root what is in closed folders.
+      execFileSync("chmod", ["-R", "u+rwx", path]);
       execFileSync("rm", ["-rf", path]);
     },
   };
