@@ -3,6 +3,7 @@
  * file that changes meanwhile gives what reads gave; the caller looks at its state before and after.
  * @module
  */
+import { fstatSync } from "node:fs";
 import { choice } from "../base/limits.js";
 import { native } from "../base/native.js";
 import { ContentBuilder } from "../format/content.js";
@@ -38,7 +39,9 @@ export class ContentReader {
     let at = 0n;
     while (at < size) {
       const data = native().nextData(fd, at);
-      const start = data === null || (data[0] as bigint) > size ? size : (data[0] as bigint);
+      // No data follows: a hole up to the end, which may have come nearer meanwhile.
+      const next = data === null ? fstatSync(fd, { bigint: true }).size : (data[0] as bigint);
+      const start = next < size ? next : size;
       if (start > at) builder.hole(start - at);
       if (data === null || start >= size) break;
       const end = (data[1] as bigint) < size ? (data[1] as bigint) : size;

@@ -25,7 +25,8 @@ export interface FileJob {
   readonly earlier: Entry | undefined;
   readonly known: SheetRow | undefined;
   readonly row: SheetRow;
-  xattrs(): readonly Xattr[];
+  /** the attributes of the open file */
+  xattrs(fd: number, state: SystemEntry): readonly Xattr[];
 }
 
 export interface FileDone {
@@ -38,7 +39,9 @@ export interface FileDone {
 
 interface Linked {
   readonly group: bigint;
+  /** what the first name was saved as, and the row that this rests on; undefined until it is */
   readonly entry: Entry | undefined;
+  readonly row: SheetRow | undefined;
 }
 
 export class FileCapture {
@@ -47,6 +50,8 @@ export class FileCapture {
   readonly #rehash: boolean;
   /** files with several names, by device and inode */
   readonly #linked = new Map<string, Linked>();
+  /** groups that an inode has in this revision: two inodes never share one, whatever earlier names they took over */
+  readonly #groups = new Set<bigint>();
 
   constructor(contents: ContentReader, system: System, rehash: boolean) {
     this.#contents = contents;
@@ -59,32 +64,33 @@ export class FileCapture {
     if (entry.links <= 1) return 0n;
     const known = this.#linked.get(inode);
     if (known) return known.group;
-    const inherited = earlier?.kind === entry.kind && earlier.links > 1 ? earlier.group : undefined;
-    const group = inherited ?? this.#system.random(8).readBigUInt64LE();
-    this.#linked.set(inode, { group, entry: undefined });
+    const inherited = earlier?.kind === entry.kind && earlier.links > 1 && !this.#groups.has(earlier.group);
+    const group = inherited ? earlier.group : this.#system.random(8).readBigUInt64LE();
+    this.#groups.add(group);
+    this.#linked.set(inode, { group, entry: undefined, row: undefined });
     return group;
   }
 
   async capture(job: FileJob, pause: () => Promise<void>): Promise<FileDone> {
     const { found, entry, earlier, row } = job;
-    const inode = identity(found.devMajor, found.devMinor, found.ino);
-    const group = this.groupOf(entry, inode, earlier);
+    const inode = inodeOf(found);
     if (!this.#rehash && earlier && isUnchanged(job)) {
-      // The same inode may have gained or lost a name elsewhere only with a new change time, so the group holds too.
-      const same: Entry = { ...earlier, group: entry.links > 1 ? group : 0n };
-      this.#remember(inode, same);
+      // The same inode may have gained or lost a name elsewhere only with a new change time, so the links hold too.
+      const same: Entry = { ...earlier, group: this.groupOf(entry, inode, earlier) };
+      this.#remember(inode, same, row);
       return { entry: same, changed: false, freshBytes: 0, row };
     }
-    const twin = entry.links > 1 ? this.#linked.get(inode)?.entry : undefined;
-    if (twin) return { entry: { ...twin, name: entry.name }, changed: false, freshBytes: 0, row: this.#trusted(row) };
-    return this.#read(job, inode, group, pause);
+    const twin = entry.links > 1 ? this.#linked.get(inode) : undefined;
+    if (twin?.entry)
+      return { entry: { ...twin.entry, name: entry.name }, changed: false, freshBytes: 0, row: twin.row };
+    return this.#read(job, pause);
   }
 
-  #remember(inode: string, entry: Entry): void {
-    if (entry.links > 1) this.#linked.set(inode, { group: entry.group, entry });
+  #remember(inode: string, entry: Entry, row: SheetRow | undefined): void {
+    if (entry.links > 1) this.#linked.set(inode, { group: entry.group, entry, row });
   }
 
-  async #read(job: FileJob, inode: string, group: bigint, pause: () => Promise<void>): Promise<FileDone> {
+  async #read(job: FileJob, pause: () => Promise<void>): Promise<FileDone> {
     const fd = native().openFile(job.at, job.found.name);
     try {
       let freshBytes = 0;
@@ -93,12 +99,14 @@ export class FileCapture {
         if (kindOf(before.mode) !== "file") throw Object.assign(new Error("ESTALE"), { code: "ESTALE", errno: 116 });
         const got = await this.#contents.file(fd, before.size, pause);
         freshBytes += got.freshBytes;
+        const xattrs = job.xattrs(fd, before);
+        const now = this.#system.now();
         const after = fstat(fd);
         const still = sameState(before, after) && (got.content?.size ?? 0n) === before.size;
         if (!still && attempt < choice.rereads) continue;
-        const entry = this.#entry(job, after, group, got.content, still);
-        const row = still ? this.#trusted({ ...job.row, ctimeNs: after.ctimeNs, ino: after.ino }) : undefined;
-        this.#remember(inode, entry);
+        const entry = this.#entry(job, after, got.content, xattrs, still);
+        const row = still && after.ctimeNs < now - tickNs ? rowOf(job.row, after) : undefined;
+        this.#remember(inodeOf(after), entry, row);
         return { entry, changed: !sameContent(job.earlier, entry), freshBytes, row };
       }
     } finally {
@@ -106,28 +114,33 @@ export class FileCapture {
     }
   }
 
-  #entry(job: FileJob, state: SystemEntry, group: bigint, content: ContentRef | undefined, still: boolean): Entry {
-    const entry = { ...entryOf("file", state), name: job.entry.name };
-    const links = Math.max(1, entry.links);
+  /** What was opened counts, not what the scan saw: another file may have taken the name meanwhile. */
+  #entry(
+    job: FileJob,
+    state: SystemEntry,
+    content: ContentRef | undefined,
+    xattrs: readonly Xattr[],
+    still: boolean,
+  ): Entry {
+    const entry = entryOf("file", state);
+    const known = { ...entry, name: job.entry.name, links: Math.max(1, entry.links) };
     return {
-      ...entry,
-      links,
-      group:
-        links > 1
-          ? group !== 0n
-            ? group
-            : this.groupOf({ ...entry, links }, identity(state.devMajor, state.devMinor, state.ino), job.earlier)
-          : 0n,
+      ...known,
+      group: this.groupOf(known, inodeOf(state), job.earlier),
       size: content?.size ?? 0n,
       content,
       flags: still ? 0 : entryFlags.changedWhileRead,
-      xattrs: job.xattrs(),
+      xattrs,
     };
   }
+}
 
-  #trusted(row: SheetRow): SheetRow | undefined {
-    return row.ctimeNs < this.#system.now() - tickNs ? row : undefined;
-  }
+function inodeOf(state: SystemEntry): string {
+  return identity(state.devMajor, state.devMinor, state.ino);
+}
+
+function rowOf(scanned: SheetRow, state: SystemEntry): SheetRow {
+  return { ...scanned, ctimeNs: state.ctimeNs, ino: state.ino };
 }
 
 function fstat(fd: number): SystemEntry {

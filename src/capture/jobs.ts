@@ -2,9 +2,10 @@
  * From what the user named to what is saved: filesets of config.toml, and paths, which are filesets of their own.
  * @module
  */
-import { readFileSync, realpathSync } from "node:fs";
+import { lstatSync, readFileSync, realpathSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
-import { didYouMean, isName } from "../base/units.js";
+import { didYouMean, escapeForTerminal, isName } from "../base/units.js";
 import { derive, hashOf } from "../format/hash.js";
 import { rootsIn } from "../format/revision-fields.js";
 import type { FilesetConfig } from "../vault/config.js";
@@ -14,36 +15,82 @@ import { filesetNameOfPath } from "./name.js";
 import { compileRules, parseExcludeFile } from "./select.js";
 import type { SnapshotJob } from "./snapshot.js";
 
-/** The jobs for these words: none given means all enabled filesets. All words are checked before any job begins. */
-export function jobsFor(vault: Vault, words: readonly string[], rehash: boolean): SnapshotJob[] {
+/** A job before its roots are looked at. */
+export interface PlannedJob {
+  readonly name: string;
+  /** Problems: "not-found" and "config", which concern this fileset alone. */
+  prepare(): SnapshotJob;
+}
+
+/**
+ * The jobs for these words: none given means all enabled filesets, and what is given twice is saved once. All words
+ * are checked before any job begins; the roots of a fileset when its turn comes, so that a disk that is missing fails
+ * one fileset and not the others.
+ * @param words bytes where a path is not UTF-8
+ */
+export function jobsFor(vault: Vault, words: readonly (string | Buffer)[], rehash: boolean): PlannedJob[] {
   const config = vault.config();
-  if (words.length === 0)
-    return [...config.filesets.values()]
-      .filter((fileset) => fileset.enabled)
-      .map((fileset) => jobOf(vault, fileset, rehash));
-  return words.map((word) => {
-    if (word.includes("/")) return pathJob(vault, word, rehash);
-    const fileset = config.filesets.get(word);
-    if (fileset) return jobOf(vault, fileset, rehash);
-    const near = didYouMean(word, config.filesets.keys());
+  const planned = (fileset: FilesetConfig): PlannedJob => ({
+    name: fileset.name,
+    prepare: () => jobOf(vault, fileset, rehash),
+  });
+  if (words.length === 0) return [...config.filesets.values()].filter(({ enabled }) => enabled).map(planned);
+  const jobs = words.map((word) => {
+    if (word.includes("/")) {
+      const job = pathJob(vault, word, rehash);
+      return { name: job.name, prepare: () => job };
+    }
+    const fileset = config.filesets.get(word.toString());
+    if (fileset) return planned(fileset);
+    const shown = shownPath(word);
+    const near = didYouMean(shown, config.filesets.keys());
     const hint = near
       ? `did you mean ${near}?`
-      : isName(word)
-        ? `to save a path of that name write ./${word}`
-        : `to save a path write ${word}/`;
-    throw new Problem("unknown-fileset", `no fileset ${word} in config.toml; ${hint}`);
+      : isName(shown)
+        ? `to save a path of that name write ./${shown}`
+        : `to save a path write ${shown}/`;
+    throw new Problem("unknown-fileset", `no fileset ${shown} in config.toml; ${hint}`);
   });
+  return [...new Map(jobs.map((job) => [job.name, job])).values()];
 }
 
 /** The real path of a root. Problem("not-found") where there is none. */
-export function realRoot(path: string): Buffer {
+export function realRoot(path: string | Buffer): Buffer {
   try {
     return realpathSync.native(path, { encoding: "buffer" });
   } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR")
-      throw new Problem("not-found", `there is no ${path}`);
-    throw systemProblem(`cannot reach ${path}`, error);
+    if (isAbsent(error)) throw new Problem("not-found", `there is no ${shownPath(path)}`);
+    throw systemProblem(`cannot reach ${shownPath(path)}`, error);
   }
+}
+
+/**
+ * The real path of a root that config.toml names. One that is missing now keeps its place below the deepest folder that
+ * is there: the run reports it and carries its earlier state forward. A link that leads nowhere has no such place.
+ */
+function configuredRoot(path: string): Buffer {
+  const missing: string[] = [];
+  for (let at = resolve(path); ; at = dirname(at)) {
+    try {
+      const real = realpathSync.native(at, { encoding: "buffer" });
+      const below = missing.map((name) => Buffer.from(`/${name}`));
+      return real.length === 1 && below.length > 0 ? Buffer.concat(below) : Buffer.concat([real, ...below]);
+    } catch (error) {
+      if (!isAbsent(error)) throw systemProblem(`cannot reach ${shownPath(path)}`, error);
+      if (lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink())
+        throw new Problem("not-found", `root ${shownPath(path)} is a link to what is not there; mount or mend it`);
+      missing.unshift(basename(at));
+    }
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno === "ENOENT" || errno === "ENOTDIR";
+}
+
+function shownPath(path: string | Uint8Array): string {
+  return escapeForTerminal(Buffer.from(path as string));
 }
 
 /** The id of a fileset that config.toml gives none: by device and name, so that the history stays with the name. */
@@ -60,7 +107,7 @@ export function usedFilesetId(vault: Vault, name: string): Buffer | undefined {
 }
 
 function jobOf(vault: Vault, fileset: FilesetConfig, rehash: boolean): SnapshotJob {
-  const roots = fileset.roots.map(realRoot);
+  const roots = fileset.roots.map(configuredRoot);
   return {
     fileset: fileset.id === undefined ? derivedFilesetId(vault, fileset.name) : Buffer.from(fileset.id, "hex"),
     name: fileset.name,
@@ -84,7 +131,7 @@ function fromFile({ excludeFile, name }: FilesetConfig): string[] {
   }
 }
 
-function pathJob(vault: Vault, word: string, rehash: boolean): SnapshotJob {
+function pathJob(vault: Vault, word: string | Buffer, rehash: boolean): SnapshotJob {
   const root = realRoot(word);
   const hash = (bytes: Uint8Array): string => hashOf(bytes).toString("hex");
   const plain = filesetNameOfPath(root, hash);

@@ -4,6 +4,7 @@
  * @module
  */
 import { readFileSync, statSync } from "node:fs";
+import type { Home } from "../store/home.js";
 
 /** A device and inode as the scan gives them, in one key. */
 export function identity(major: number, minor: number, ino: bigint): string {
@@ -17,39 +18,67 @@ export function deviceParts(dev: bigint): { major: number; minor: number } {
   return { major: Number(major), minor: Number(minor) };
 }
 
-/** "major:minor" of every mount of this program, from the text of /proc/self/mountinfo (proc(5)). */
-export function ownMountDevices(mountinfo: string): Set<string> {
-  const devices = new Set<string>();
-  for (const line of mountinfo.split("\n")) {
-    const [left, right] = line.split(" - ");
-    const device = left?.split(" ")[2];
-    const [type, source] = right?.split(" ") ?? [];
-    if (device && type?.startsWith("fuse") && (type === "fuse.bcoopfs" || source?.startsWith("bcoopfs")))
-      devices.add(device);
-  }
-  return devices;
+/** The mounts of this program. */
+export interface OwnMounts {
+  /** "major:minor" of each */
+  readonly devices: ReadonlySet<string>;
+  /** their paths, latin1 of the raw bytes: a dead mount tells no device */
+  readonly points: ReadonlySet<string>;
 }
 
-/** Tells whether a folder is ours. */
-export class OwnState {
-  readonly #home: string;
-  readonly #devices: Set<string>;
+/** Every mount of this program, from the text (latin1) of /proc/self/mountinfo (proc(5)). */
+export function ownMountsIn(mountinfo: string): OwnMounts {
+  const devices = new Set<string>();
+  const points = new Set<string>();
+  for (const line of mountinfo.split("\n")) {
+    const [left, right] = line.split(" - ");
+    const [, , device, , point] = left?.split(" ") ?? [];
+    const [type, source] = right?.split(" ") ?? [];
+    if (!device || !point || !type?.startsWith("fuse")) continue;
+    if (type !== "fuse.bcoopfs" && !source?.startsWith("bcoopfs")) continue;
+    devices.add(device);
+    points.add(point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))));
+  }
+  return { devices, points };
+}
 
-  constructor(home: string, mountinfo: string) {
-    const stat = statSync(home, { bigint: true });
-    const { major, minor } = deviceParts(stat.dev);
-    this.#home = identity(major, minor, stat.ino);
-    this.#devices = ownMountDevices(mountinfo);
+/** Tells whether a folder is ours. Mounts that come while a run goes on are noticed when their device is met. */
+export class OwnState {
+  readonly #folders: ReadonlySet<string>;
+  readonly #mountinfo: () => string;
+  readonly #devices = new Set<string>();
+  #mounts: OwnMounts;
+
+  /** @param folders all that are never saved, with what lies in them */
+  constructor(folders: readonly string[], mountinfo: () => string) {
+    this.#folders = new Set(folders.map(identityOf).filter((known) => known !== undefined));
+    this.#mountinfo = mountinfo;
+    this.#mounts = ownMountsIn(mountinfo());
   }
 
-  static here(home: string): OwnState {
-    return new OwnState(home, readFileSync("/proc/self/mountinfo", "utf8"));
+  static here(home: Home): OwnState {
+    const folders = [home.path, home.store, home.segments, home.catalogue, home.logs, home.capsule, home.stat];
+    return new OwnState(folders, () => readFileSync("/proc/self/mountinfo", "latin1"));
   }
 
   has(found: { devMajor: number; devMinor: number; ino: bigint }): boolean {
-    return (
-      this.#home === identity(found.devMajor, found.devMinor, found.ino) ||
-      this.#devices.has(`${found.devMajor}:${found.devMinor}`)
-    );
+    const device = `${found.devMajor}:${found.devMinor}`;
+    if (!this.#devices.has(device)) {
+      this.#devices.add(device);
+      this.#mounts = ownMountsIn(this.#mountinfo());
+    }
+    return this.#mounts.devices.has(device) || this.#folders.has(identity(found.devMajor, found.devMinor, found.ino));
   }
+
+  /** Is one of our mounts at this path, dead or alive? */
+  hasMountPoint(path: Uint8Array): boolean {
+    return this.#mounts.points.has(Buffer.from(path).toString("latin1"));
+  }
+}
+
+function identityOf(folder: string): string | undefined {
+  const stat = statSync(folder, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) return undefined;
+  const { major, minor } = deviceParts(stat.dev);
+  return identity(major, minor, stat.ino);
 }

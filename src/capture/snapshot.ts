@@ -47,6 +47,8 @@ export interface SnapshotSummary {
   /** bytes that the store grew by */
   readonly storedBytes: number;
   readonly seconds: number;
+  /** the previous revision could not be read everywhere */
+  readonly damaged: boolean;
 }
 
 /**
@@ -104,6 +106,7 @@ class Run {
   async save(): Promise<SnapshotSummary> {
     let finished = false;
     try {
+      await this.#pause();
       const root = await this.#root();
       const body = (grown: number): RevisionBody => ({ ...draft, storedBytes: BigInt(grown) });
       const draft = this.#body(root);
@@ -114,7 +117,8 @@ class Run {
       finished = true;
       this.#sheet.finish(revision);
       const seconds = Number(this.#vault.system.now() - this.#started) / 1e9;
-      return { revision, body: body(this.#session.grown), storedBytes: this.#session.grown, seconds };
+      const { grown } = this.#session;
+      return { revision, body: body(grown), storedBytes: grown, seconds, damaged: this.#tally.damaged };
     } catch (error) {
       if (error instanceof Problem && error.code === "interrupted") await this.#session.commit(() => []);
       throw error;
@@ -146,7 +150,7 @@ class Run {
     const walk = new Walk({
       rules: this.#job.rules,
       oneFileSystem: this.#job.oneFileSystem,
-      own: OwnState.here(this.#vault.home.path),
+      own: OwnState.here(this.#vault.home),
       previous,
       before: this.#previous && Sheet.open(this.#sheetPath, this.#previous.id),
       sheet: this.#sheet,
@@ -157,15 +161,16 @@ class Run {
       markKey: derive("tree mark", store.keyring.constants.splitterKey),
       putTree: (bytes) => this.#session.put("tree", bytes).id,
       pause: this.#pause,
+      lost: (problem) => this.#tally.lost(problem),
     });
     const fd = native().openFolder(AT_FDCWD, Buffer.from("/"));
     try {
       const self = entriesOf(native().statAt(fd, Buffer.alloc(0))).next().value as SystemEntry;
       const tree = await walk.top(fd, Buffer.from("/"), rootNodes(this.#job.roots), previous?.root);
-      if (tree === undefined && this.#tally.errors > 0 && this.#tally.entries === 0)
+      if (walk.rootsRead === 0)
         throw new Problem(
           "not-found",
-          `nothing of fileset ${this.#job.name} could be read: ${this.#tally.report[0]?.says ?? ""}`,
+          `nothing of fileset ${this.#job.name} could be read, so nothing was saved; mount or create its folders, or change its roots`,
         );
       return { ...entryOf("folder", self), name: Buffer.alloc(0), xattrs: inlineXattrs(fd), tree };
     } finally {

@@ -2,7 +2,7 @@
  * What a run has seen so far: counts for the record, reports for people, events for whoever draws progress.
  * @module
  */
-import { errnoOf } from "../base/errors.js";
+import { errnoOf, type Problem } from "../base/errors.js";
 import { escapeForTerminal } from "../base/units.js";
 import type { Entry } from "../format/entry.js";
 
@@ -24,7 +24,12 @@ export interface SnapshotProgress {
   readonly path: Buffer;
 }
 
-export type OnSnapshot = { progress?(now: SnapshotProgress): void; unread?(what: Unread): void };
+export type OnSnapshot = {
+  progress?(now: SnapshotProgress): void;
+  unread?(what: Unread): void;
+  /** the previous revision is damaged; told once */
+  damage?(says: string): void;
+};
 
 const reportedAtMost = 10_000;
 
@@ -36,6 +41,8 @@ export class Tally implements SnapshotProgress {
   changedFiles = 0;
   newBytes = 0n;
   errors = 0;
+  /** the previous revision could not be read everywhere */
+  damaged = false;
   path: Buffer = Buffer.alloc(0);
   readonly report: Unread[] = [];
   readonly #on: OnSnapshot;
@@ -83,6 +90,15 @@ export class Tally implements SnapshotProgress {
     this.#on.unread?.(unread);
   }
 
+  /** A place of the previous revision that cannot be read. */
+  lost(problem: Problem): void {
+    if (this.damaged) return;
+    this.damaged = true;
+    this.#on.damage?.(
+      `the previous revision is damaged (${problem.message}); what it no longer tells is read anew; run "bcoopfs check"`,
+    );
+  }
+
   #at(path: Buffer): void {
     this.path = path;
     this.#on.progress?.(this);
@@ -97,7 +113,10 @@ function meaning(why: string): string {
     EIO: "the disk reports an error",
     ELOOP: "it became a link meanwhile",
     ENOTCONN: "a mount there is dead",
-    ESTALE: "the file system lost it",
+    ENAMETOOLONG: "its name is too long",
+    ENOTDIR: "it is no folder any more",
+    ENXIO: "it became something else meanwhile",
+    ESTALE: "it became something else meanwhile",
   };
   return known[why] ? `${known[why]} (${why})` : why;
 }

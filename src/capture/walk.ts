@@ -4,15 +4,16 @@
  * from the previous revision and reported, never dropped.
  * @module
  */
-import { closeSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { compareBytes } from "../base/bytes.js";
 import { errnoOf, Problem } from "../base/errors.js";
 import { format } from "../base/limits.js";
 import { entriesOf, native, type SystemEntry, xattrsOf } from "../base/native.js";
+import { escapeForTerminal } from "../base/units.js";
 import { type Entry, entryFlags, type TreeRef, type Xattr } from "../format/entry.js";
 import { TreeBuilder } from "../format/tree.js";
 import { entryOf, kindOf } from "../vault/entry.js";
-import type { View } from "../vault/view.js";
+import { isLoss, type View } from "../vault/view.js";
 import type { ContentReader } from "./contents.js";
 import type { FileCapture } from "./file.js";
 import { identity, type OwnState } from "./own.js";
@@ -37,6 +38,8 @@ export interface WalkContext {
   putTree(bytes: Buffer): Buffer;
   /** called between entries: lets others run, closes full segments, stops when asked to */
   pause(): Promise<void>;
+  /** told of each place of the previous revision that cannot be read; what lies there counts as new */
+  lost(problem: Problem): void;
 }
 
 /** A folder above a root shows only what leads to roots: name (latin1) → further folders, or a root. */
@@ -47,6 +50,9 @@ export interface RootNode {
 
 const noRows: ReadonlyMap<string, SheetRow> = new Map();
 const slash = Buffer.from("/");
+const entriesPerPause = 64;
+/** open(2): a place to look from, which needs no right to list it. Node does not name it. */
+const O_PATH = 0o10000000;
 
 function pathOf(folder: Buffer, name: Buffer): Buffer {
   return folder.length === 1 ? Buffer.concat([folder, name]) : Buffer.concat([folder, slash, name]);
@@ -56,17 +62,31 @@ export class Walk {
   readonly #context: WalkContext;
   /** device of the root that is being walked, as "major:minor" */
   #rootDevice = "";
+  #steps = 0;
+  #rootsRead = 0;
 
   constructor(context: WalkContext) {
     this.#context = context;
   }
 
+  /** Roots that were there and could be read, so far. */
+  get rootsRead(): number {
+    return this.#rootsRead;
+  }
+
   /** The tree of a folder above roots, or of a root itself; `fd` stays open. */
   async top(fd: number, path: Buffer, node: RootNode, previous: Entry | undefined): Promise<TreeRef | undefined> {
+    const self = statOf(fd, Buffer.alloc(0));
+    if (this.#context.own.has(self))
+      throw new Problem(
+        "refused",
+        `${escapeForTerminal(path)} is a home or a mount of bcoopfs, which is never saved; name other folders`,
+      );
     if (node.isRoot) {
-      const self = statOf(fd, Buffer.alloc(0));
       this.#rootDevice = `${self.devMajor}:${self.devMinor}`;
-      return this.#folder(fd, path, previous);
+      const tree = await this.#folder(fd, path, previous);
+      this.#rootsRead++;
+      return tree;
     }
     const builder = new TreeBuilder(this.#context.markKey, this.#context.putTree);
     const names = [...node.children.keys()].map((name) => Buffer.from(name, "latin1")).sort(compareBytes);
@@ -93,34 +113,47 @@ export class Walk {
     } catch (error) {
       return this.#unreadable(path, earlier, undefined, error);
     }
-    if (kindOf(found.mode) !== "folder") {
-      if (!node.isRoot)
-        return this.#unreadable(path, earlier, undefined, new Problem("io", "it is no folder any more"));
-      this.#rootDevice = `${found.devMajor}:${found.devMinor}`;
-      const rows: { name: Buffer; row: SheetRow }[] = [];
-      const single = this.#context.before?.folder(path) ?? noRows;
-      const entry = await this.#entry(at, path, found, earlier, single, rows);
-      this.#context.sheet.folder(path, rows);
+    const kind = kindOf(found.mode);
+    if (kind === "folder") {
+      const entry = await this.#open(at, path, found, earlier, !node.isRoot, (fd) => this.top(fd, path, node, earlier));
+      if (entry && isFresh(entry)) this.#context.tally.folder(path);
       return entry;
     }
-    return this.#open(at, path, found, earlier, (fd) => this.top(fd, path, node, earlier));
+    // Roots are real paths, so a link was not there when they were looked up.
+    if (!node.isRoot || kind === "symlink")
+      return this.#unreadable(path, earlier, undefined, systemError(kind === "symlink" ? ELOOP : ENOTDIR));
+    this.#rootDevice = `${found.devMajor}:${found.devMinor}`;
+    const rows: { name: Buffer; row: SheetRow }[] = [];
+    const entry = await this.#entry(at, path, found, earlier, this.#context.before?.folder(path) ?? noRows, rows);
+    this.#context.sheet.folder(path, rows);
+    if (entry && isFresh(entry)) this.#rootsRead++;
+    return entry;
   }
 
   async #earlier(parent: Entry | undefined, name: Buffer): Promise<Entry | undefined> {
-    return parent?.kind === "folder" ? this.#context.previous?.lookup(parent, name) : undefined;
+    const { previous, lost } = this.#context;
+    if (parent?.kind !== "folder") return undefined;
+    try {
+      return await previous?.lookup(parent, name);
+    } catch (error) {
+      if (!isLoss(error)) throw error;
+      lost(error);
+      return undefined;
+    }
   }
 
-  /** A folder's entry, its tree made by `fill`. */
+  /** A folder's entry, its tree made by `fill`. @param through it is only passed, so need not be listed */
   async #open(
     at: number,
     path: Buffer,
     found: SystemEntry,
     earlier: Entry | undefined,
+    through: boolean,
     fill: (fd: number) => Promise<TreeRef | undefined>,
   ): Promise<Entry | undefined> {
     let fd: number;
     try {
-      fd = native().openFolder(at, found.name);
+      fd = through ? passFolder(at, found.name) : native().openFolder(at, found.name);
     } catch (error) {
       return this.#unreadable(path, earlier, found, error);
     }
@@ -128,7 +161,6 @@ export class Walk {
       const entry = entryOf("folder", found);
       const xattrs = this.#xattrs(fd, Buffer.alloc(0), path, found, earlier);
       this.#context.owners.see(found.uid, found.gid);
-      this.#context.tally.folder(path);
       return { ...entry, xattrs, tree: await fill(fd) };
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
@@ -144,14 +176,14 @@ export class Walk {
     const rows = context.before?.folder(path) ?? noRows;
     const seen: { name: Buffer; row: SheetRow }[] = [];
     const earlier = new Ascending(
-      previous?.kind === "folder" && context.previous ? context.previous.entries(previous) : undefined,
+      previous?.kind === "folder" ? context.previous?.entryBatches(previous, undefined, context.lost) : undefined,
     );
     const builder = new TreeBuilder(context.markKey, context.putTree);
     for (const found of entries) {
       const before = await earlier.at(found.name);
       const entry = await this.#entry(fd, pathOf(path, found.name), found, before, rows, seen);
       if (entry) builder.add(entry);
-      if (context.tally.entries % 64 === 0) await context.pause();
+      if (++this.#steps % entriesPerPause === 0) await context.pause();
     }
     context.sheet.folder(path, seen);
     return builder.finish();
@@ -167,17 +199,23 @@ export class Walk {
   ): Promise<Entry | undefined> {
     const context = this.#context;
     const kind = kindOf(found.mode);
-    if (found.errno !== 0) return this.#unreadable(path, earlier, undefined, systemError(found.errno));
-    if (kind === undefined || found.name.length > format.nameBytes) return undefined;
     const decision = context.rules.decide(path, kind === "folder");
     if (!decision.captured && !decision.onTheWay) return undefined;
+    if (found.errno !== 0)
+      return context.own.hasMountPoint(path)
+        ? undefined
+        : this.#unreadable(path, earlier, found, systemError(found.errno));
+    if (kind === undefined || found.name.length > format.nameBytes)
+      return this.#unreadable(path, undefined, undefined, systemError(ENAMETOOLONG));
     if (kind === "folder") {
       if (context.own.has(found)) return undefined;
       const elsewhere = context.oneFileSystem && `${found.devMajor}:${found.devMinor}` !== this.#rootDevice;
-      const entry = await this.#open(at, path, found, earlier, async (fd) =>
+      const entry = await this.#open(at, path, found, earlier, false, async (fd) =>
         elsewhere ? undefined : this.#folder(fd, path, earlier),
       );
-      return decision.onTheWay && entry?.tree === undefined ? undefined : entry;
+      if (decision.onTheWay && entry?.tree === undefined) return undefined;
+      if (entry && isFresh(entry)) context.tally.folder(path);
+      return entry;
     }
     context.owners.see(found.uid, found.gid);
     const row: SheetRow = {
@@ -186,7 +224,8 @@ export class Walk {
       sameDevice: `${found.devMajor}:${found.devMinor}` === this.#rootDevice,
     };
     try {
-      const fresh = { ...entryOf(kind, found), name: Buffer.from(found.name) };
+      // One that is being removed has no name left by the time it is looked at.
+      const fresh = { ...entryOf(kind, found), links: Math.max(1, found.nlink) };
       if (kind === "file") {
         const known = rows.get(found.name.toString("latin1"));
         const done = await context.files.capture(
@@ -198,7 +237,7 @@ export class Walk {
             earlier,
             known,
             row,
-            xattrs: () => this.#xattrs(at, found.name, path, found, earlier),
+            xattrs: (fd, state) => this.#xattrs(fd, Buffer.alloc(0), path, state, earlier),
           },
           context.pause,
         );
@@ -242,16 +281,36 @@ export class Walk {
     error: unknown,
   ): Entry | undefined {
     this.#context.tally.error(path, "it", error);
-    if (earlier !== undefined) {
+    if (earlier !== undefined && (earlier.flags & entryFlags.neverReadable) === 0) {
       this.#context.tally.carried(earlier);
       return { ...earlier, flags: earlier.flags | entryFlags.carriedForward };
     }
     const kind = found && kindOf(found.mode);
     // What has vanished between two looks was never there for this revision.
     if (found === undefined || kind === undefined || errnoOf(error) === "ENOENT") return undefined;
-    const entry = { ...entryOf(kind, found), links: 1 };
     if (kind !== "file" && kind !== "folder") return undefined;
+    const entry = { ...entryOf(kind, found), links: 1 };
     return { ...entry, flags: entryFlags.neverReadable, errno: errnoNumber(error) };
+  }
+}
+
+const ENOTDIR = 20;
+const ENAMETOOLONG = 36;
+const ELOOP = 40;
+
+/** Neither carried forward nor in the place of something unreadable. */
+function isFresh(entry: Entry): boolean {
+  return (entry.flags & (entryFlags.carriedForward | entryFlags.neverReadable)) === 0;
+}
+
+/** A folder to look from: one may pass /home where one may not list it. */
+function passFolder(at: number, name: Buffer): number {
+  try {
+    return native().openFolder(at, name);
+  } catch (error) {
+    if (errnoOf(error) !== "EACCES") throw error;
+    const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+    return openSync(Buffer.concat([Buffer.from(`/proc/self/fd/${at}/`), name]), flags);
   }
 }
 
@@ -270,22 +329,27 @@ function errnoNumber(error: unknown): number {
 
 /** Entries of the previous revision beside those found now: both ascend, so one pass serves all. */
 class Ascending {
-  readonly #source: AsyncIterator<Entry> | undefined;
-  #next: Entry | undefined;
-  #begun = false;
+  readonly #source: AsyncIterator<readonly Entry[]> | undefined;
+  #batch: readonly Entry[] = [];
+  #place = 0;
 
-  constructor(source: AsyncIterable<Entry> | undefined) {
+  constructor(source: AsyncIterable<readonly Entry[]> | undefined) {
     this.#source = source?.[Symbol.asyncIterator]();
   }
 
   /** The entry of this name; names must be asked for in ascending order. */
   async at(name: Uint8Array): Promise<Entry | undefined> {
     if (this.#source === undefined) return undefined;
-    while (!this.#begun || (this.#next && compareBytes(this.#next.name, name) < 0)) {
-      this.#begun = true;
+    for (;;) {
+      for (; this.#place < this.#batch.length; this.#place++) {
+        const entry = this.#batch[this.#place] as Entry;
+        const order = compareBytes(entry.name, name);
+        if (order >= 0) return order === 0 ? entry : undefined;
+      }
       const step = await this.#source.next();
-      this.#next = step.done ? undefined : step.value;
+      if (step.done) return undefined;
+      this.#batch = step.value;
+      this.#place = 0;
     }
-    return this.#next && compareBytes(this.#next.name, name) === 0 ? this.#next : undefined;
   }
 }
