@@ -7,7 +7,7 @@
  * transaction carries forward and `walk` makes anew. The one door to lmdb.
  * @module
  */
-import { existsSync, statSync } from "node:fs";
+import { accessSync, closeSync, existsSync, constants as fileModes, openSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
@@ -169,6 +169,21 @@ function refuseFullDisk(path: string): void {
     throw new Problem("no-space", "cannot write to the catalogue: the disk is full; free some space and run it again");
 }
 
+/**
+ * lmdb-js falls over where it cannot open a file, so see first that it can: that the files are ours, and descriptors left.
+ * The files themselves stay closed, because closing a second descriptor of the lock file would drop lmdb's lock.
+ */
+function checkReach(path: string): void {
+  for (const file of [path, `${path}/data.mdb`, `${path}/lock.mdb`])
+    if (existsSync(file)) accessSync(file, fileModes.R_OK | fileModes.W_OK);
+  const spare: number[] = [];
+  try {
+    if (existsSync(path)) for (let i = 0; i < 4; i++) spare.push(openSync(path, "r"));
+  } finally {
+    for (const fd of spare) closeSync(fd);
+  }
+}
+
 function number32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
@@ -218,6 +233,7 @@ export class Catalogue {
     try {
       const fresh = !existsSync(`${path}/data.mdb`);
       if (fresh || !existsSync(`${path}/lock.mdb`)) refuseFullDisk(path);
+      checkReach(path);
       const root = open({
         path,
         // A commit whose fdatasync failed would stay visible, and survive, with the default.

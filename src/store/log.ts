@@ -34,10 +34,14 @@ function frame(record: LogRecord): Buffer {
 function readAt(fd: number, from: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
   let got = 0;
-  while (got < length) {
-    const n = readSync(fd, bytes, got, length - got, from + got);
-    if (n === 0) break;
-    got += n;
+  try {
+    while (got < length) {
+      const n = readSync(fd, bytes, got, length - got, from + got);
+      if (n === 0) break;
+      got += n;
+    }
+  } catch (error) {
+    throw systemProblem("cannot read a log", error);
   }
   return bytes.subarray(0, got);
 }
@@ -60,7 +64,8 @@ function recordAt(
     checkRecord(record, device);
     return { record, end };
   } catch (error) {
-    if (error instanceof Problem && error.code !== "unsupported") return undefined;
+    // What the disk would not read, or a newer version wrote, may well be a record: that is not for us to cut away.
+    if (error instanceof Problem && (error.code === "format" || error.code === "damaged")) return undefined;
     throw error;
   }
 }

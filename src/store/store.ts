@@ -83,7 +83,7 @@ export class Store {
       } catch (error) {
         use.end();
         const wait = error instanceof Problem && error.code === "busy" && attempt < attemptsToBeAlone;
-        if (!wait) throw error;
+        if (!wait) throw errnoOf(error) === undefined ? error : systemProblem(`cannot open ${home.path}`, error);
       }
       // Two that found the same damage step aside for each other, by different times.
       await system.sleep(20 + (system.random(1)[0] as number));
