@@ -42,6 +42,11 @@ function mountCommand(place: Place, point: string, ...options: string[]): { stat
   return spawnSync(process.execPath, [program, place.home, point, ...options], { encoding: "utf8", timeout: 20_000 });
 }
 
+function mountOn(place: Place, point: string): void {
+  const { status, stderr } = mountCommand(place, point);
+  assert.equal(status, 0, stderr);
+}
+
 const readable = (point: string): boolean =>
   fs.readFileSync(join(revisionFolder(point, "docs"), "f")).length === 500_007;
 
@@ -66,7 +71,7 @@ test("mount returns when the file system answers and lets go of its caller's pip
 
 test("umount returns when the process is gone", { skip }, () =>
   withPlace(async (place, point) => {
-    assert.equal(mountCommand(place, point).status, 0);
+    mountOn(place, point);
     const server = serverAt(point);
     const began = performance.now();
     await unmount(point, realSystem);
@@ -119,7 +124,7 @@ test("a dead mount of a killed server is cleared by the next one, also elsewhere
         (error) => errnoOf(error) === "ENOTCONN",
       );
     }
-    assert.equal(mountCommand(place, point).status, 0);
+    mountOn(place, point);
     assert.ok(readable(point));
     assert.ok(isClear(elsewhere));
     assert.match(mountLog(place), /cleared a dead mount on .*elsewhere/);
@@ -140,7 +145,7 @@ test("a live mount is no dead one, and clearing leaves it alone", { skip }, () =
 
 test("a busy mount is unmounted; who still reads is told, and the process is gone within 5 s", { skip }, () =>
   withPlace(async (place, point) => {
-    assert.equal(mountCommand(place, point).status, 0);
+    mountOn(place, point);
     const server = serverAt(point);
     const fd = fs.openSync(join(revisionFolder(point, "docs"), "f"), "r");
     assert.equal(fs.readSync(fd, Buffer.alloc(7), 0, 7, 0), 7);
@@ -158,7 +163,7 @@ test(`mounted and unmounted ${full ? 100 : 20} times`, { skip }, () =>
   withPlace(async (place, point) => {
     const before = mounts().length;
     for (let i = 0; i < (full ? 100 : 20); i++) {
-      assert.equal(mountCommand(place, point).status, 0);
+      mountOn(place, point);
       const server = serverAt(point);
       assert.ok(readable(point));
       await unmount(point, realSystem);
@@ -205,7 +210,7 @@ test("a mount that cannot be says why, with its exit code", { skip }, () =>
     }
     const { status, stderr } = mountCommand({ ...place, home: join(place.path, "nowhere") }, point);
     assert.deepEqual([status, /no vault/.test(stderr)], [10, true], stderr);
-    assert.equal(mountCommand(place, point).status, 0);
+    mountOn(place, point);
     assert.match(mountCommand(place, point).stderr, /mount already; "bcoopfs umount" ends it/);
     assert.ok(readable(point), "the first one is unharmed");
   }),
