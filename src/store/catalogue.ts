@@ -11,7 +11,7 @@ import { accessSync, closeSync, existsSync, constants as fileModes, openSync, st
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
-import { Reader, Writer } from "../base/bytes.js";
+import { compareBytes, Reader, Writer } from "../base/bytes.js";
 import { Problem, systemProblem } from "../base/errors.js";
 import { choice, format } from "../base/limits.js";
 import { native } from "../base/native.js";
@@ -431,12 +431,19 @@ export class Catalogue {
         yield { table, key: Buffer.from(key), value: Buffer.from(value) };
   }
 
-  /** Decode every row; throws where one cannot be, or where they are not all there. Returns how many there are. */
+  /**
+   * Decode every row and find it by its key; throws where one cannot be, where they are not in order, or not all there.
+   * Returns how many there are.
+   */
   walk(): number {
     let rows = 0;
     const sum = Buffer.alloc(sumBytes);
+    let last: { table: TableName; key: Buffer } | undefined;
     for (const { table, key, value } of this.dump()) {
       rows++;
+      if (last?.table === table && compareBytes(last.key, key) >= 0) throw damagedRow(table);
+      last = { table, key };
+      if (!this.#tables[table].getBinary(key)?.equals(value)) throw damagedRow(table);
       if (table === "meta" && key.equals(sumKey)) continue;
       addRow(sum, table, key, value);
       if (table === "chunks") decodePlace(value);

@@ -48,7 +48,10 @@ export function sealCatalogue(home: Home): void {
 export function catalogueState(home: Home): "sound" | "missing" | "damaged" {
   try {
     if (!statSync(home.catalogue).isDirectory()) return "damaged";
-    if (!statSync(`${home.catalogue}/data.mdb`).isFile()) return "damaged";
+    const stat = statSync(`${home.catalogue}/data.mdb`);
+    if (!stat.isFile()) return "damaged";
+    // Whoever was about to make it died before its first write.
+    if (stat.size === 0) return "missing";
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return "missing";
     throw systemProblem("cannot reach the catalogue", error);
