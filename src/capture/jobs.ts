@@ -108,27 +108,26 @@ export function usedFilesetId(vault: Vault, name: string): Buffer | undefined {
 
 function jobOf(vault: Vault, fileset: FilesetConfig, rehash: boolean): SnapshotJob {
   const roots = fileset.roots.map(configuredRoot);
+  const more = fileset.excludeFile === undefined ? [] : readExcludeFile(fileset.excludeFile);
   return {
     fileset: fileset.id === undefined ? derivedFilesetId(vault, fileset.name) : Buffer.from(fileset.id, "hex"),
     name: fileset.name,
     roots,
-    rules: compileRules({ roots, include: fileset.include, exclude: [...fileset.exclude, ...fromFile(fileset)] }),
+    rules: compileRules({ roots, include: fileset.include, exclude: [...fileset.exclude, ...more] }),
     oneFileSystem: fileset.oneFileSystem,
     rehash,
   };
 }
 
-function fromFile({ excludeFile, name }: FilesetConfig): string[] {
-  if (excludeFile === undefined) return [];
+/** The patterns of an exclude file. Problem("config") where it cannot be read or one of them is bad. */
+export function readExcludeFile(path: string): string[] {
+  let text: string;
   try {
-    return parseExcludeFile(readFileSync(excludeFile, "utf8"), excludeFile);
+    text = readFileSync(path, "utf8");
   } catch (error) {
-    if (error instanceof Problem) throw error;
-    throw new Problem(
-      "config",
-      `the exclude_file ${excludeFile} of fileset ${name} cannot be read (${errnoOf(error) ?? error})`,
-    );
+    throw new Problem("config", `the exclude file ${shownPath(path)} cannot be read (${errnoOf(error) ?? error})`);
   }
+  return parseExcludeFile(text, path);
 }
 
 function pathJob(vault: Vault, word: string | Buffer, rehash: boolean): SnapshotJob {

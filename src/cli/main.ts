@@ -16,7 +16,7 @@ import { registerRestore } from "./commands/restore.js";
 import { registerRevisions } from "./commands/revisions.js";
 import { registerSnapshot } from "./commands/snapshot.js";
 import { registerStatus } from "./commands/status.js";
-import { registerVersion } from "./commands/version.js";
+import { registerVersion, versionText } from "./commands/version.js";
 import type { Invocation } from "./invocation.js";
 import { Output } from "./output.js";
 
@@ -53,7 +53,12 @@ export function programOf(invocation: Invocation): Command {
     .addHelpText("after", closing)
     .showSuggestionAfterError(true)
     .exitOverride()
-    .configureOutput({ writeErr: () => {}, writeOut: (text) => invocation.output.data(text) });
+    .version(`bcoopfs ${versionText()}`, "-V, --version", "print the version")
+    .configureOutput({
+      writeOut: (text) => invocation.output.data(text),
+      writeErr: (text) => invocation.output.note(text.trimEnd()), // help that nobody asked for
+      outputError: () => {}, // said by `report`
+    });
   for (const register of [
     registerInit,
     registerFileset,
@@ -82,13 +87,12 @@ export function programOf(invocation: Invocation): Command {
 /** Say what went wrong in one line; returns the exit status. */
 function report(error: unknown, output: Output): number {
   if (error instanceof CommanderError) {
-    if (
-      error.code === "commander.helpDisplayed" ||
-      error.code === "commander.help" ||
-      error.code === "commander.version"
-    )
-      return 0;
-    output.error(error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " "));
+    if (error.code === "commander.helpDisplayed" || error.code === "commander.version") return 0;
+    // A group without its command has shown its help; "help" itself ends in the same way, with exit code 0.
+    if (error.code === "commander.help") return error.exitCode === 0 ? 0 : exitCodeOf("usage");
+    const says = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+    const hint = error.code === "commander.unknownCommand" && !says.endsWith(")") ? '; "bcoopfs --help" lists all' : "";
+    output.error(`${says}${hint}`);
     return exitCodeOf("usage");
   }
   if (error instanceof Problem) {

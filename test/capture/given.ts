@@ -187,6 +187,26 @@ export function mounted(t: TestContext, point: string, ...args: string[]): boole
   return true;
 }
 
+const nobody = 65_534;
+
+/** Run `work` as an ordinary user, whoever runs the tests. */
+export async function asOrdinaryUser<T>(work: () => Promise<T>): Promise<T> {
+  if (!isRoot) return work();
+  process.setegid?.(nobody);
+  process.seteuid?.(nobody);
+  try {
+    return await work();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+  }
+}
+
+/** Give a folder and all in it to the ordinary user. */
+export function giveAway(folder: string): void {
+  if (isRoot) execFileSync("chown", ["-R", `${nobody}:${nobody}`, folder]);
+}
+
 /** A small seeded generator (mulberry32): the same bytes for the same seed. */
 export function randomBytesOf(length: number, start = seed): Buffer {
   let state = start >>> 0;

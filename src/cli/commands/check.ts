@@ -13,7 +13,8 @@ interface Options {
 }
 
 const help = `
-Looks at logs, segments, the index and every folder of every revision. Nothing is changed. Exit 21 where damage is found.
+Looks at logs, segments, the index and every folder of every revision. Nothing is changed.
+Exit 21 where damage is found.
 
 Examples:
   bcoopfs check

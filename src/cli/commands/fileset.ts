@@ -21,7 +21,10 @@ Example:
   bcoopfs fileset add home --root /home/ann --root /etc --exclude '*.o' --exclude '**/.cache/'`;
 
 export function registerFileset(program: Command, invocation: Invocation): void {
-  const fileset = program.command("fileset").description("define what is saved; the definitions stand in config.toml");
+  const fileset = program
+    .command("fileset")
+    .description("define what is saved; the definitions stand in config.toml")
+    .addHelpText("after", "\nExamples:\n  bcoopfs fileset add docs --root ~/Documents\n  bcoopfs fileset ls");
   withCommon(fileset.command("add").argument("<name>"))
     .description("add a fileset")
     .requiredOption("--root <path...>", "a folder or file to save; may be given several times")
@@ -70,7 +73,7 @@ export function registerFileset(program: Command, invocation: Invocation): void 
 
 async function add(vault: Vault, name: string, options: AddOptions, { output }: Invocation): Promise<void> {
   const { addFileset } = await import("../../vault/config-edit.js");
-  const { realRoot, usedFilesetId } = await import("../../capture/jobs.js");
+  const { readExcludeFile, realRoot, usedFilesetId } = await import("../../capture/jobs.js");
   const { resolve } = await import("node:path");
   checkName("fileset", name);
   if (vault.config().filesets.has(name))
@@ -85,6 +88,8 @@ async function add(vault: Vault, name: string, options: AddOptions, { output }: 
       );
     return text;
   });
+  const excludeFile = options.excludeFile === undefined ? undefined : resolve(options.excludeFile);
+  if (excludeFile !== undefined) readExcludeFile(excludeFile);
   // A path that was saved under this name before goes on from its history.
   const id = (usedFilesetId(vault, name) ?? vault.system.random(16)).toString("hex");
   await edit(vault, (text) =>
@@ -94,7 +99,7 @@ async function add(vault: Vault, name: string, options: AddOptions, { output }: 
       roots,
       include: options.include ?? [],
       exclude: options.exclude ?? [],
-      ...(options.excludeFile === undefined ? {} : { excludeFile: resolve(options.excludeFile) }),
+      ...(excludeFile === undefined ? {} : { excludeFile }),
       ...(options.oneFileSystem ? { oneFileSystem: true } : {}),
     }),
   );

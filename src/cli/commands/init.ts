@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, unlinkSync } from "node:fs";
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { Problem } from "../../base/errors.js";
 import { checkName, parseSize } from "../../base/units.js";
@@ -54,7 +54,14 @@ async function init(options: Options, command: Command, { output, system, env }:
   const phrase = phraseOf(entropy);
   // The phrase is safe before anything is sealed under it.
   if (file !== undefined) createFile(file, `${phrase}\n`);
-  const made = createVault(home, host, average, entropy, system);
+  let made: ReturnType<typeof createVault>;
+  try {
+    made = createVault(home, host, average, entropy, system);
+  } catch (error) {
+    // A phrase that opens nothing would only mislead.
+    if (file !== undefined && !existsSync(join(home, "vault.key"))) unlinkSync(file);
+    throw error;
+  }
   const facts = {
     vault: made.vault.toString("hex"),
     device: made.device.toString("hex"),
