@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { Attributes } from "./backend.js";
+import { Recent } from "./recent.js";
 
 /** numbers remembered at once: about 20 MB, and only where so many files have been looked at */
 const remembered = 1 << 18;
@@ -15,20 +16,16 @@ const remembered = 1 << 18;
  * been asked for gets a new number.
  */
 export class InodeNumbers {
-  readonly #numbers = new Map<bigint, number>([[1n, 1]]);
+  readonly #numbers = new Recent<bigint, number>(remembered);
   #last = 1;
 
   of(ino: bigint): number {
+    if (ino === 1n) return 1;
     const known = this.#numbers.get(ino);
-    if (known !== undefined) {
-      this.#numbers.delete(ino);
-      this.#numbers.set(ino, known);
-      return known;
-    }
+    if (known !== undefined) return known;
     // The highest number means "unknown" to libfuse.
     this.#last = this.#last >= 0xffff_fffe ? 2 : this.#last + 1;
     this.#numbers.set(ino, this.#last);
-    if (this.#numbers.size > remembered) this.#numbers.delete(this.#numbers.keys().next().value as bigint);
     return this.#last;
   }
 }

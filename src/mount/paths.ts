@@ -5,6 +5,7 @@
  */
 import { type Answer, errno, type FileSystem, type Found, isErrno, rootNode } from "./backend.js";
 import { exactText, replacement } from "./narrow.js";
+import { Recent } from "./recent.js";
 
 const pathsHeld = 8192;
 /** how old the list of revisions may be for what lies inside one */
@@ -14,13 +15,13 @@ const ownDepth = 4;
 
 export class Paths {
   readonly #files: FileSystem;
-  /** oldest use first */
-  readonly #held = new Map<string, Found>();
+  readonly #held: Recent<string, Found>;
   #version = -1;
   #checked = 0;
 
   constructor(files: FileSystem) {
     this.#files = files;
+    this.#held = new Recent(pathsHeld, ({ node }) => files.forget(node));
   }
 
   /** Do something with the node at a path. */
@@ -63,20 +64,15 @@ export class Paths {
     const version = this.#files.version();
     if (version === this.#version) return;
     this.#version = version;
-    for (const { node } of this.#held.values()) this.#files.forget(node);
     this.#held.clear();
   }
 
   /** The node at a path, held here and not for the caller. */
   async find(path: string): Promise<Answer<Found>> {
     const known = this.#held.get(path);
-    if (known) {
-      this.#held.delete(path);
-      this.#held.set(path, known);
-      return known;
-    }
+    if (known) return known;
     const found = await this.#lookup(path);
-    if (!isErrno(found) && found.node !== rootNode) this.#remember(path, found);
+    if (!isErrno(found) && found.node !== rootNode) this.#held.set(path, found);
     return found;
   }
 
@@ -94,16 +90,6 @@ export class Paths {
       if (garbled) return errno.EIO;
     }
     return this.#files.lookup(parent.node, Buffer.from(name, "utf8"));
-  }
-
-  #remember(path: string, found: Found): void {
-    const before = this.#held.get(path);
-    if (before) this.#files.forget(before.node);
-    this.#held.set(path, found);
-    if (this.#held.size <= pathsHeld) return;
-    const [oldest, dropped] = this.#held.entries().next().value as [string, Found];
-    this.#held.delete(oldest);
-    this.#files.forget(dropped.node);
   }
 
   /** May a name that holds U+FFFD be what came through of one that is not UTF-8? */

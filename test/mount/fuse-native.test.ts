@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { errnoOf } from "../../src/base/errors.js";
 import { type Attributes, errno, type FileSystem, isErrno } from "../../src/mount/backend.js";
 import { Paths } from "../../src/mount/paths.js";
+import { Recent } from "../../src/mount/recent.js";
 import { cannotMount, isClear } from "../support/mounting.js";
 
 test("calls that fail, throw or never end are EIO, and the mount goes on", { skip: cannotMount() }, async () => {
@@ -98,4 +99,21 @@ test("the same path asked for many times at once holds one node", async () => {
   const paths = new Paths(files);
   await Promise.all(Array.from({ length: 50 }, () => paths.at("/a/b/c", async () => errno.ENOENT)));
   assert.equal(files.held.size, 3);
+});
+
+test("what was used of late stays, and what leaves is told once", () => {
+  const left: number[] = [];
+  const recent = new Recent<number, number>(100, (value) => left.push(value));
+  for (let i = 0; i < 1000; i++) {
+    recent.set(i, i);
+    assert.equal(recent.get(0), 0, "used all the time");
+    assert.ok(i < 20 || recent.get(i - 20) === i - 20, "of the last ones");
+  }
+  assert.ok(1000 - left.length <= 100);
+  assert.equal(recent.get(5), undefined);
+  recent.set(0, -1);
+  assert.equal(left.at(-1), 0, "replaced");
+  recent.clear();
+  assert.equal(new Set(left).size, left.length);
+  assert.equal(left.length, 1001);
 });
