@@ -454,6 +454,15 @@ export class Catalogue {
     return rows;
   }
 
+  /** Write what can be reached from the root, and nothing else, into a new file in this folder. */
+  async copyTo(folder: string): Promise<void> {
+    try {
+      await this.#root.backup(folder, true);
+    } catch (error) {
+      throw lmdbProblem("cannot copy the catalogue", error);
+    }
+  }
+
   async close(): Promise<void> {
     await this.#root.close();
   }

@@ -58,8 +58,11 @@ function recordAt(
   const length = readAt(fd, from, lengthBytes).readUInt32LE();
   const end = from + lengthBytes + length;
   if (length > format.recordBytes || end > size) return undefined;
+  const bytes = readAt(fd, from + lengthBytes, length);
+  // A write of which only the beginning reached the disk ends in zeros: that is no record of a format or suite unknown.
+  if (bytes[magic.length] === 0 || bytes[magic.length + 1] === 0) return undefined;
   try {
-    const record = decodeRecord(readAt(fd, from + lengthBytes, length));
+    const record = decodeRecord(bytes);
     if (last !== undefined && !follows(last, record)) return undefined;
     checkRecord(record, device);
     return { record, end };

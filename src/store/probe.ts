@@ -5,7 +5,7 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { closeSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { NameHasher } from "../format/leaves.js";
@@ -44,8 +44,12 @@ export function sealCatalogue(home: Home): void {
   }
 }
 
-/** "sound" where the file is as we left it, or where a child process could read all of it and found all rows. */
-export function catalogueState(home: Home): "sound" | "missing" | "damaged" {
+/**
+ * "sound" where the file is as we left it, or where a child process could read all of it and found all rows.
+ * @param alone nobody else has it open: it is then replaced by a copy of what the child could reach, because LMDB's
+ *   own list of free pages may be damaged too, and would have it overwrite good ones
+ */
+export function catalogueState(home: Home, alone: boolean): "sound" | "missing" | "damaged" {
   try {
     if (!statSync(home.catalogue).isDirectory()) return "damaged";
     const stat = statSync(`${home.catalogue}/data.mdb`);
@@ -61,9 +65,19 @@ export function catalogueState(home: Home): "sound" | "missing" | "damaged" {
   } catch {
     // Ask the child.
   }
+  const copy = `${home.catalogue}/copy`;
+  if (alone) rmSync(copy, { recursive: true, force: true });
+  const sound = childReads(home, alone ? copy : undefined);
+  if (sound && alone && existsSync(`${copy}/data.mdb`)) renameSync(`${copy}/data.mdb`, `${home.catalogue}/data.mdb`);
+  if (alone) rmSync(copy, { recursive: true, force: true });
+  return sound ? "sound" : "damaged";
+}
+
+function childReads(home: Home, copy: string | undefined): boolean {
   const probe = fileURLToPath(new URL("./probe-child.js", import.meta.url));
-  const child = spawnSync(process.execPath, [probe, home.catalogue], { stdio: "ignore", timeout: probeTimeoutMs });
-  if (child.status === 0) return "sound";
+  const words = [probe, home.catalogue, ...(copy === undefined ? [] : [copy])];
+  const child = spawnSync(process.execPath, words, { stdio: "ignore", timeout: probeTimeoutMs });
+  if (child.status === 0) return true;
   // A child that could not be started, or was stopped, has said nothing of the file.
   const late = errnoOf(child.error) === "ETIMEDOUT";
   if (child.error !== undefined && !late) throw systemProblem(looking, child.error);
@@ -71,7 +85,7 @@ export function catalogueState(home: Home): "sound" | "missing" | "damaged" {
     throw new Problem("interrupted", "interrupted while the catalogue was being looked through");
   if (child.status === unable)
     throw new Problem("io", `${looking}; is the disk full, or are too many files open? Then run it again`);
-  return "damaged";
+  return false;
 }
 
 /** Move a damaged catalogue out of the way; the newest such copy is kept for whoever wants to look. */

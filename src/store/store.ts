@@ -91,7 +91,7 @@ export class Store {
   }
 
   static async #openOnce(home: Home, keyring: Keyring, system: System, say: Say, use: Use): Promise<Store> {
-    const state = catalogueState(home);
+    const state = catalogueState(home, use.tryExclusive());
     if (state !== "sound") use.exclusive();
     if (state === "damaged") {
       const aside = setCatalogueAside(home);

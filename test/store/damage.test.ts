@@ -3,16 +3,23 @@
  * needs nobody, loses nothing and never dies of it. Each case runs the real program.
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { type Home, homeAt } from "../../src/store/home.js";
-import { chances, checkRebuilt, copyHome, full, rowsOf, seed, withStore, workFolder } from "../support/store-home.js";
+import {
+  chances,
+  checkRebuilt,
+  copyHome,
+  full,
+  rowsOf,
+  runProgram,
+  seed,
+  withStore,
+  workFolder,
+} from "../support/store-home.js";
 import { KilledHome } from "../support/store-kill.js";
 
-const program = fileURLToPath(new URL("../../../bin/bcoopfs", import.meta.url));
 const page = 4096;
 
 const where = workFolder();
@@ -22,18 +29,6 @@ const begun = await first.run({ count: 8 });
 assert.equal(begun.code, 0, begun.err);
 const whole = await withStore(homeAt(first.path), (store) => rowsOf(store.catalogue));
 
-function run(
-  home: Home,
-  ...words: string[]
-): { status: number | null; signal: string | null; out: string; err: string } {
-  const env = { ...process.env, BCOOPFS_HOME: home.path };
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [program, ...words], {
-    env,
-    encoding: "utf8",
-  });
-  return { status, signal, out: stdout, err: stderr };
-}
-
 let copies = 0;
 
 /** Damage a copy of the home, use it, and look whether all is as it was. Gives what the first command said. */
@@ -42,7 +37,7 @@ async function survives(damage: (data: string, home: Home) => void, why: string)
   const home = copyHome(homeAt(first.path), path);
   damage(join(home.catalogue, "data.mdb"), home);
   try {
-    const found = run(home, "revisions", "--json");
+    const found = runProgram(home, "revisions", "--json");
     assert.equal(found.status, 0, `${why}: exit ${found.status} ${found.signal} ${found.err}`);
     assert.ok(found.err.split("\n").length <= 2, `${why}: ${found.err}`);
     const ids = (JSON.parse(found.out) as { id: string }[]).map(({ id }) => id);
@@ -196,7 +191,7 @@ test("damage that nobody reads does no harm later either", async () => {
 test("a damaged catalogue is kept aside, and the index made again is the index that was", async () => {
   const home = copyHome(homeAt(first.path), join(where, "aside"));
   truncateSync(join(home.catalogue, "data.mdb"), 5000);
-  assert.match(run(home, "status").err, /kept as .*catalogue\.damaged\n$/);
+  assert.match(runProgram(home, "status").err, /kept as .*catalogue\.damaged\n$/);
   assert.equal(statSync(join(home.path, "catalogue.damaged/data.mdb")).size, 5000);
   await withStore(home, checkRebuilt);
 });

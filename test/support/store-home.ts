@@ -1,9 +1,11 @@
 /** Homes for the tests of the store: made in temporary folders, opened in this process, compared row by row. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
+import { fileURLToPath } from "node:url";
 import { toHex } from "../../src/base/bytes.js";
 import { realSystem } from "../../src/base/system.js";
 import { defaultClass } from "../../src/format/bodies.js";
@@ -14,6 +16,8 @@ import type { Keyring } from "../../src/store/keyring.js";
 import { Store } from "../../src/store/store.js";
 import { decodeDeviceKeys, decodeVaultKeys, keyringOf } from "../../src/vault/key-files.js";
 import { createVault } from "../../src/vault/vault.js";
+
+const program = fileURLToPath(new URL("../../../bin/bcoopfs", import.meta.url));
 
 export const full = process.env.BCOOPFS_FULL === "1";
 export const seed = Number(process.env.BCOOPFS_SEED || "1");
@@ -32,9 +36,9 @@ export function chances(from: number): (below: number) => number {
 /** Bytes that no compressor shrinks, the same for the same numbers. */
 export function noise(length: number, ...numbers: number[]): Buffer {
   const chance = chances(numbers.reduce((sum, n) => Math.imul(sum, 31) + n, 7));
-  const bytes = Buffer.alloc(length);
-  for (let at = 0; at < length; at += 4) bytes.writeUInt32LE(chance(2 ** 32), Math.min(at, Math.max(0, length - 4)));
-  return length < 4 ? Buffer.alloc(length, chance(256)) : bytes;
+  const bytes = Buffer.alloc(Math.max(4, length));
+  for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(chance(2 ** 32), Math.min(at, bytes.length - 4));
+  return bytes.subarray(0, length);
 }
 
 /** A folder that goes away with the test file. */
@@ -103,6 +107,24 @@ export async function checkRebuilt(store: Store): Promise<void> {
 export function copyHome(home: Home, path: string): Home {
   cpSync(home.path, path, { recursive: true, preserveTimestamps: true });
   return homeAt(path);
+}
+
+/** How the real program ended and what it said. */
+export interface ProgramRun {
+  readonly status: number | null;
+  readonly signal: string | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Run the real program on a home to its end. */
+export function runProgram(home: Home, ...words: string[]): ProgramRun {
+  const env = { ...process.env, BCOOPFS_HOME: home.path };
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [program, ...words], {
+    env,
+    encoding: "utf8",
+  });
+  return { status, signal, out: stdout, err: stderr };
 }
 
 /** Paths of all segment files. */
