@@ -18,8 +18,9 @@ import type { ContentReader } from "./contents.js";
 import type { FileCapture } from "./file.js";
 import { identity, type OwnState } from "./own.js";
 import type { Owners } from "./owners.js";
+import { scanInOrder } from "./scan.js";
 import type { Rules } from "./select.js";
-import type { SheetRow, SheetWriter, Sheet } from "./sheet.js";
+import { type FolderRows, noRows, type Sheet, type SheetRow, type SheetRows, type SheetWriter } from "./sheet.js";
 import type { Tally } from "./tally.js";
 
 /** All that one run hands down the folders. */
@@ -48,7 +49,6 @@ export interface RootNode {
   readonly children: ReadonlyMap<string, RootNode>;
 }
 
-const noRows: ReadonlyMap<string, SheetRow> = new Map();
 const slash = Buffer.from("/");
 const entriesPerPause = 64;
 /** open(2): a place to look from, which needs no right to list it. Node does not name it. */
@@ -123,9 +123,9 @@ export class Walk {
     if (!node.isRoot || kind === "symlink")
       return this.#unreadable(path, earlier, undefined, systemError(kind === "symlink" ? ELOOP : ENOTDIR));
     this.#rootDevice = `${found.devMajor}:${found.devMinor}`;
-    const rows: { name: Buffer; row: SheetRow }[] = [];
-    const entry = await this.#entry(at, path, found, earlier, this.#context.before?.folder(path) ?? noRows, rows);
-    this.#context.sheet.folder(path, rows);
+    const seen = this.#context.sheet.folder(path);
+    const entry = await this.#entry(at, path, found, earlier, this.#context.before?.folder(path) ?? noRows, seen);
+    seen.end();
     if (entry && isFresh(entry)) this.#rootsRead++;
     return entry;
   }
@@ -172,20 +172,19 @@ export class Walk {
 
   async #folder(fd: number, path: Buffer, previous: Entry | undefined): Promise<TreeRef | undefined> {
     const context = this.#context;
-    const entries = [...entriesOf(native().scanFolder(fd))].sort((a, b) => compareBytes(a.name, b.name));
     const rows = context.before?.folder(path) ?? noRows;
-    const seen: { name: Buffer; row: SheetRow }[] = [];
+    const seen = context.sheet.folder(path);
     const earlier = new Ascending(
       previous?.kind === "folder" ? context.previous?.entryBatches(previous, undefined, context.lost) : undefined,
     );
     const builder = new TreeBuilder(context.markKey, context.putTree);
-    for (const found of entries) {
+    for (const found of scanInOrder(fd)) {
       const before = await earlier.at(found.name);
       const entry = await this.#entry(fd, pathOf(path, found.name), found, before, rows, seen);
       if (entry) builder.add(entry);
       if (++this.#steps % entriesPerPause === 0) await context.pause();
     }
-    context.sheet.folder(path, seen);
+    seen.end();
     return builder.finish();
   }
 
@@ -194,8 +193,8 @@ export class Walk {
     path: Buffer,
     found: SystemEntry,
     earlier: Entry | undefined,
-    rows: ReadonlyMap<string, SheetRow>,
-    seen: { name: Buffer; row: SheetRow }[],
+    rows: SheetRows,
+    seen: FolderRows,
   ): Promise<Entry | undefined> {
     const context = this.#context;
     const kind = kindOf(found.mode);
@@ -227,7 +226,7 @@ export class Walk {
       // One that is being removed has no name left by the time it is looked at.
       const fresh = { ...entryOf(kind, found), links: Math.max(1, found.nlink) };
       if (kind === "file") {
-        const known = rows.get(found.name.toString("latin1"));
+        const known = rows.at(found.name);
         const done = await context.files.capture(
           {
             at,
@@ -241,7 +240,7 @@ export class Walk {
           },
           context.pause,
         );
-        if (done.row) seen.push({ name: found.name, row: done.row });
+        if (done.row) seen.add(found.name, done.row);
         context.tally.file(path, done.entry, done.changed, done.freshBytes);
         return done.entry;
       }
