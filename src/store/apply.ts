@@ -37,7 +37,9 @@ export function applyLog(
   epochs: ReadonlyMap<number, Epoch>,
   shelf: Shelf,
 ): void {
-  for (let more = true; more; )
+  const applied = catalogue.applied(log.id);
+  let more = applied === undefined || applied.end !== head.end || !applied.id.equals(head.record.id);
+  while (more)
     more = catalogue.write(() => {
       const from = placeIn(catalogue, log);
       if (from === undefined)

@@ -164,9 +164,14 @@ function decodeRevision(order: number, bytes: Buffer): RevisionRow {
  */
 function refuseFullDisk(path: string): void {
   const bytes = statSync(`${path}/data.mdb`, { throwIfNoEntry: false })?.size ?? 0;
-  const { available, blockSize } = native().statFs(Buffer.from(existsSync(path) ? path : dirname(path)));
-  if (available * blockSize < BigInt(Math.min(mostRoomBytes, 4 * bytes + leastRoomBytes)))
+  if (!hasRoom(path, Math.min(mostRoomBytes, 4 * bytes + leastRoomBytes)))
     throw new Problem("no-space", "cannot write to the catalogue: the disk is full; free some space and run it again");
+}
+
+/** Are so many bytes free where this folder is, or is to be? */
+export function hasRoom(path: string, bytes: number): boolean {
+  const { available, blockSize } = native().statFs(Buffer.from(existsSync(path) ? path : dirname(path)));
+  return available * blockSize >= BigInt(bytes);
 }
 
 /**
@@ -272,10 +277,9 @@ export class Catalogue {
     refuseFullDisk(this.path);
     try {
       return this.#root.transactionSync(() => {
-        const before = this.#tables.meta.getBinary(sumKey) ?? Buffer.alloc(sumBytes);
-        this.#sum = Buffer.from(before);
+        this.#sum = Buffer.from(this.#tables.meta.getBinary(sumKey) ?? Buffer.alloc(sumBytes));
         const result = work();
-        if (!this.#sum.equals(before)) this.#tables.meta.putSync(sumKey, this.#sum);
+        if (!this.#tables.meta.getBinary(sumKey)?.equals(this.#sum)) this.#tables.meta.putSync(sumKey, this.#sum);
         return result;
       });
     } catch (error) {

@@ -5,15 +5,17 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { NameHasher } from "../format/leaves.js";
-import { schema } from "./catalogue.js";
+import { hasRoom, schema } from "./catalogue.js";
 import { type Home, readIfThere } from "./home.js";
 
 const probeTimeoutMs = 600_000;
 const pieceBytes = 1 << 20;
+/** What making a small catalogue takes. */
+const remakeBytes = 1 << 20;
 const looking = "cannot look through the catalogue";
 
 /** How the child ends where it could not look; chosen beside Node's own exits. */
@@ -46,8 +48,8 @@ export function sealCatalogue(home: Home): void {
 
 /**
  * "sound" where the file is as we left it, or where a child process could read all of it and found all rows.
- * @param alone nobody else has it open: it is then replaced by a copy of what the child could reach, because LMDB's
- *   own list of free pages may be damaged too, and would have it overwrite good ones
+ * @param alone nobody else has it open: where there is room, it is then replaced by a copy of what the child could
+ *   reach, because LMDB's own list of free pages may be damaged too, and would have it overwrite good ones
  */
 export function catalogueState(home: Home, alone: boolean): "sound" | "missing" | "damaged" {
   try {
@@ -67,9 +69,10 @@ export function catalogueState(home: Home, alone: boolean): "sound" | "missing" 
   }
   const copy = `${home.catalogue}/copy`;
   if (alone) rmSync(copy, { recursive: true, force: true });
-  const sound = childReads(home, alone ? copy : undefined);
-  if (sound && alone && existsSync(`${copy}/data.mdb`)) renameSync(`${copy}/data.mdb`, `${home.catalogue}/data.mdb`);
-  if (alone) rmSync(copy, { recursive: true, force: true });
+  const copies = alone && hasRoom(home.catalogue, 2 * statSync(`${home.catalogue}/data.mdb`).size + remakeBytes);
+  const sound = childReads(home, copies ? copy : undefined);
+  if (sound && copies) renameSync(`${copy}/data.mdb`, `${home.catalogue}/data.mdb`);
+  if (copies) rmSync(copy, { recursive: true, force: true });
   return sound ? "sound" : "damaged";
 }
 
@@ -91,6 +94,11 @@ function childReads(home: Home, copy: string | undefined): boolean {
 /** Move a damaged catalogue out of the way; the newest such copy is kept for whoever wants to look. */
 export function setCatalogueAside(home: Home): string {
   const aside = `${home.catalogue}.damaged`;
+  if (!hasRoom(home.catalogue, remakeBytes))
+    throw new Problem(
+      "no-space",
+      "the catalogue is damaged and cannot be made again: the disk is full; free some space and run it again",
+    );
   try {
     rmSync(aside, { recursive: true, force: true });
     renameSync(home.catalogue, aside);

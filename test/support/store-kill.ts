@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { realSystem } from "../../src/base/system.js";
+import { rootsIn } from "../../src/format/revision-fields.js";
 import { allRevisions, type Revision } from "../../src/vault/revisions.js";
 import { openVault, type Vault } from "../../src/vault/vault.js";
 import { checkRebuilt, newHome } from "./store-home.js";
@@ -46,12 +47,31 @@ export class KilledHome {
   partial = false;
   generation = 0;
 
-  constructor(where: string, seed: number) {
-    this.path = join(where, "home");
-    this.folder = join(where, "tree");
+  /** @param beside the home of another, where this is to be one more fileset in it */
+  constructor(where: string, seed: number, beside?: KilledHome) {
+    this.path = beside?.path ?? join(where, "home");
+    this.folder = beside ? where : join(where, "tree");
     this.seed = seed;
-    newHome(this.path);
+    if (beside === undefined) newHome(this.path);
     writeTree(this.folder, treeAt(seed, 0));
+  }
+
+  /** The real program on this home, while others go on. */
+  async read(...words: string[]): Promise<{ code: number | null; said: string; value: string }> {
+    const child = spawn(process.execPath, [program, ...words], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, BCOOPFS_HOME: this.path },
+    });
+    let value = "";
+    let said = "";
+    child.stdout.on("data", (piece) => {
+      value += piece;
+    });
+    child.stderr.on("data", (piece) => {
+      said += piece;
+    });
+    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    return { code, said, value };
   }
 
   /**
@@ -125,8 +145,9 @@ export class KilledHome {
    */
   async verify(all = false): Promise<string[]> {
     const { said } = await this.open(async (vault) => {
-      const revisions = [...allRevisions(vault.store.catalogue)];
-      const ids = new Set(revisions.map(idOf));
+      const everything = [...allRevisions(vault.store.catalogue)];
+      const ids = new Set(everything.map(idOf));
+      const revisions = everything.filter(({ fields }) => rootsIn(fields)?.[0]?.toString() === this.folder);
       for (const id of this.acknowledged) assert.ok(ids.has(id), `acknowledged revision ${id} is gone`);
       for (const revision of revisions) {
         const id = idOf(revision);

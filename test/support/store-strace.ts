@@ -10,6 +10,30 @@ export function straceMissing(): string | undefined {
   return tried.status === 0 ? undefined : "strace is not here or may not trace";
 }
 
+/** A call as strace tells it. */
+export interface Call {
+  readonly name: string;
+  readonly thread: string;
+  readonly args: string;
+  /** the number that it gave */
+  readonly result: string | undefined;
+  readonly line: string;
+}
+
+/** All calls of these names in one run with a single snapshot, in order of their beginnings. */
+export async function callsOf(home: KilledHome, where: string, names: readonly string[]): Promise<Call[]> {
+  const log = join(where, "calls");
+  const ended = await home.run({ count: 1, under: tracing(log, names, []) });
+  if (ended.code !== 0) throw new Error(`a run under strace failed: ${ended.err}`);
+  return readFileSync(log, "latin1")
+    .split("\n")
+    .flatMap((line) => {
+      const [, thread, name, args] = /^(\d+) +([a-z0-9_]+)\((.*)$/.exec(line) ?? [];
+      if (thread === undefined || name === undefined || args === undefined) return [];
+      return [{ thread, name, args, result: /= (\d+)/.exec(line)?.[1], line }];
+    });
+}
+
 /** One call: its name, the how-many-th of its thread, and what it was about. */
 export interface Point {
   readonly call: string;
@@ -19,14 +43,9 @@ export interface Point {
 
 /** All calls of these names that a run makes on files of the home. */
 export async function pointsOf(home: KilledHome, where: string, calls: readonly string[]): Promise<Point[]> {
-  const log = join(where, "calls");
-  const ended = await home.run({ count: 1, under: tracing(log, calls, []) });
-  if (ended.code !== 0) throw new Error(`a run under strace failed: ${ended.err}`);
   const seen = new Map<string, number>();
   const points = new Map<string, Point>();
-  for (const line of readFileSync(log, "latin1").split("\n")) {
-    const [, thread, call, rest] = /^(\d+) +([a-z0-9_]+)\((.*)$/.exec(line) ?? [];
-    if (thread === undefined || call === undefined || rest === undefined) continue;
+  for (const { thread, name: call, args: rest } of await callsOf(home, where, calls)) {
     const when = (seen.get(`${thread} ${call}`) ?? 0) + 1;
     seen.set(`${thread} ${call}`, when);
     const at = rest.indexOf(`${home.path}/`);
@@ -58,5 +77,5 @@ export async function runWith(
 function tracing(log: string, calls: readonly string[], more: readonly string[]): string[] {
   // With a filter in the kernel a signal is not injected.
   const quick = more.some((word) => word.includes("signal=")) ? [] : ["--seccomp-bpf"];
-  return ["strace", "-f", ...quick, "-qq", "-y", "-s", "0", "-o", log, "-e", `trace=${calls.join()}`, ...more];
+  return ["strace", "-f", ...quick, "-qq", "-y", "-s", "24", "-o", log, "-e", `trace=${calls.join()}`, ...more];
 }
