@@ -5,7 +5,7 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { closeSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { NameHasher } from "../format/leaves.js";
@@ -67,13 +67,19 @@ export function catalogueState(home: Home, alone: boolean): "sound" | "missing" 
   } catch {
     // Ask the child.
   }
-  const copy = `${home.catalogue}/copy`;
-  if (alone) rmSync(copy, { recursive: true, force: true });
+  // Of its own name: the child of an earlier start may have outlived it.
+  const copy = `${home.catalogue}/copy-${process.pid}`;
+  if (alone) removeCopies(home);
   const copies = alone && hasRoom(home.catalogue, 2 * statSync(`${home.catalogue}/data.mdb`).size + remakeBytes);
   const sound = childReads(home, copies ? copy : undefined);
   if (sound && copies) renameSync(`${copy}/data.mdb`, `${home.catalogue}/data.mdb`);
-  if (copies) rmSync(copy, { recursive: true, force: true });
+  if (copies) removeCopies(home);
   return sound ? "sound" : "damaged";
+}
+
+function removeCopies(home: Home): void {
+  for (const name of readdirSync(home.catalogue))
+    if (name.startsWith("copy-")) rmSync(`${home.catalogue}/${name}`, { recursive: true, force: true });
 }
 
 function childReads(home: Home, copy: string | undefined): boolean {

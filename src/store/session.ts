@@ -8,7 +8,7 @@
  * after a crash which segments were sealed but not yet listed.
  * @module
  */
-import { readdirSync, statSync } from "node:fs";
+import { fdatasyncSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Writer } from "../base/bytes.js";
 import { systemProblem } from "../base/errors.js";
@@ -20,7 +20,7 @@ import { type ChunkType, idKeyOf } from "../format/keys.js";
 import { mentionsOf } from "../format/mention.js";
 import { type NewChunk, SegmentBuilder, type SegmentKind } from "../format/segment.js";
 import { encodeTableObject, type Table } from "../format/table.js";
-import { type Home, tryUnlink, writeAll } from "./home.js";
+import { type Home, syncFolder, tryUnlink, writeAll } from "./home.js";
 import { type Lock, lockFile } from "./lock.js";
 import { SegmentFile } from "./segments.js";
 import type { Catalogue } from "./catalogue.js";
@@ -210,13 +210,16 @@ export class Session {
     if (kind === "data") this.put("table", encodeTableObject({ name, length, salt, epoch, table }));
   }
 
-  /** Leave word of a sealed segment, for whoever starts after a crash. */
+  /** Leave word of a sealed segment, for whoever starts after a crash or a power cut. */
   #note(listing: Listing): void {
     const to = new Writer(64);
     writeListing(to, listing);
+    const first = !this.#noted;
     this.#noted = true;
     try {
       writeAll(this.#lock.fd, Buffer.from(`${to.finish().toString("hex")}\n`, "latin1"));
+      fdatasyncSync(this.#lock.fd);
+      if (first) syncFolder(this.#store.home.writers);
     } catch (error) {
       throw systemProblem("cannot note a segment", error);
     }
