@@ -129,5 +129,7 @@ async function sound(home: KilledHome, what: string): Promise<string[]> {
 /** One line for people, and no trace of the program's inside. */
 function saidOnce({ err }: Ended): boolean {
   // lmdb says something of its own before.
-  return /^(Write error: [^\n]*size \d+)?bcoopfs: [^\n]+\n$/.test(err) && !err.includes("internal error");
+  return (
+    /^(Write error: [^\n]*size \d+(mdb_[^\n]*\n)*)?bcoopfs: [^\n]+\n$/.test(err) && !err.includes("internal error")
+  );
 }

@@ -44,7 +44,7 @@ test("a tree that does not fit", { skip }, async () => {
 test("a disk that others have filled, to any degree", { skip }, async (t) => {
   const folder = join(disk, "filled");
   mkdirSync(folder);
-  const home = new KilledHome(folder, seed + 1);
+  const home = new KilledHome(folder, seed + 1, { tree: join(where, "tree-1") });
   assert.equal((await home.run({ count: 6 })).code, 0);
   const chance = chances(seed);
   const ballast = join(disk, "ballast");
@@ -82,7 +82,7 @@ test("a disk that others have filled, to any degree", { skip }, async (t) => {
 test("a disk without a free byte still reads, also without a lock file or seal", { skip }, async () => {
   const folder = join(disk, "reads");
   mkdirSync(folder);
-  const home = new KilledHome(folder, seed + 2);
+  const home = new KilledHome(folder, seed + 2, { tree: join(where, "tree-2") });
   assert.equal((await home.run({ count: 3 })).code, 0);
   const at = homeAt(home.path);
   const fill = (): void => {

@@ -17,7 +17,7 @@ test("filesets side by side, with readers, some of them killed", async (t) => {
   mkdirSync(folder);
   const first = new KilledHome(folder, seed);
   assert.equal((await first.run({ count: 1 })).code, 0);
-  const all = [first, ...[1, 2, 3].map((i) => new KilledHome(join(folder, `tree-${i}`), seed + i, first))];
+  const all = [first, ...[1, 2, 3].map((i) => new KilledHome(join(folder, `${i}`), seed + i, { beside: first }))];
   const count = { runs: 0, deaths: 0, reads: 0 };
   for (let round = 0; round < (full ? 25 : 3); round++) {
     const work = all.map(async (home, i) => {

@@ -47,10 +47,15 @@ export class KilledHome {
   partial = false;
   generation = 0;
 
-  /** @param beside the home of another, where this is to be one more fileset in it */
-  constructor(where: string, seed: number, beside?: KilledHome) {
+  /**
+   * @param where a folder for home and tree
+   * @param options.beside the home of another, where this is to be one more fileset in it
+   * @param options.tree another folder for the tree
+   */
+  constructor(where: string, seed: number, options: { beside?: KilledHome; tree?: string } = {}) {
+    const { beside } = options;
     this.path = beside?.path ?? join(where, "home");
-    this.folder = beside ? where : join(where, "tree");
+    this.folder = options.tree ?? join(where, "tree");
     this.seed = seed;
     if (beside === undefined) newHome(this.path);
     writeTree(this.folder, treeAt(seed, 0));
