@@ -40,7 +40,7 @@ export const format = {
   /** hosts, filesets, labels */
   labelBytes: 64,
   hintRuns: 1 << 20,
-  capsulePartBytes: 64 * KiB,
+  capsulePartBytes: 256 * KiB,
 } as const;
 
 /** Choices of this implementation. */

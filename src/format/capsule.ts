@@ -10,7 +10,7 @@ import { Problem } from "../base/errors.js";
 import { format } from "../base/limits.js";
 import { nonceBytes, open, seal } from "./aead.js";
 import { type Certificate, checkCertificate, readCertificate, writeCertificate } from "./certificate.js";
-import { type Fields, readFields, writeFields } from "./fields.js";
+import { type Fields, noFields, readFields, writeFields } from "./fields.js";
 import { derive } from "./hash.js";
 import {
   type Constants,
@@ -42,6 +42,10 @@ export interface RootSecrets {
 /** What anybody sees of a root part. */
 export interface RootPart {
   readonly vault: Buffer;
+  /** grows when a new phrase is made; peers replace a part only by one of a higher version */
+  readonly version: bigint;
+  /** clear extension fields */
+  readonly fields: Fields;
   readonly rootPublic: Buffer;
   readonly slotPublic: Buffer;
   readonly recoveryPublic: Buffer;
@@ -52,13 +56,20 @@ export interface RootPart {
 }
 
 /** Seal a root part. @param random gives the nonce */
-export function sealRootPart(phrase: PhraseKeys, secrets: RootSecrets, random: (length: number) => Buffer): Buffer {
+export function sealRootPart(
+  phrase: PhraseKeys,
+  version: bigint,
+  secrets: RootSecrets,
+  random: (length: number) => Buffer,
+): Buffer {
   const head = new Writer(256)
     .raw(rootMagic)
     .u8(suite)
+    .u64(version)
     .raw(secrets.root.publicKey)
     .raw(phrase.slot.publicKey)
     .raw(phrase.recoveryPublic);
+  writeFields(head, noFields);
   head.raw(derive("capsule commitment", phrase.capsuleKey, head.finish()));
   const bound = Buffer.from(head.finish());
   const body = new Writer(512).raw(secrets.root.seed);
@@ -75,16 +86,28 @@ export function readRootPart(bytes: Uint8Array): RootPart {
   const from = new Reader(bytes, "capsule root part");
   if (!sameBytes(from.raw(8), rootMagic)) from.fail("wrong magic");
   if (from.u8() !== suite) from.fail("unknown suite");
+  const version = from.u64();
   const rootPublic = Buffer.from(from.raw(32));
   const slotPublic = Buffer.from(from.raw(32));
   const recoveryPublic = Buffer.from(from.raw(32));
+  const fields = readFields(from);
   const commitment = Buffer.from(from.raw(32));
   const head = Buffer.from(bytes.subarray(0, from.offset));
   const box = Buffer.from(from.blob(format.capsulePartBytes));
   const signed = bytes.subarray(0, from.offset);
   if (!verify(rootPublic, rootDomain, signed, from.raw(signatureBytes))) from.fail("wrong signature");
   from.end();
-  return { vault: vaultIdOf(rootPublic), rootPublic, slotPublic, recoveryPublic, commitment, box, head };
+  return {
+    vault: vaultIdOf(rootPublic),
+    version,
+    fields,
+    rootPublic,
+    slotPublic,
+    recoveryPublic,
+    commitment,
+    box,
+    head,
+  };
 }
 
 /** Open a root part with the phrase. Throws Problem("phrase") when it belongs to another phrase. */
@@ -119,6 +142,9 @@ export interface DevicePart {
   readonly certificate: Certificate;
   readonly version: bigint;
   readonly ephemeral: Buffer;
+  /** clear extension fields */
+  readonly fields: Fields;
+  readonly commitment: Buffer;
   readonly box: Buffer;
   readonly head: Buffer;
 }
@@ -136,8 +162,10 @@ export function sealDevicePart(
   const head = new Writer(512).raw(deviceMagic).u8(suite);
   writeCertificate(head, certificate);
   head.u64(version).raw(exchangePublicKey(secret));
+  writeFields(head, noFields);
+  const key = derive("capsule device key", exchange(secret, recoveryPublic), head.finish());
+  head.raw(derive("capsule device commitment", key, head.finish()));
   const bound = Buffer.from(head.finish());
-  const key = derive("capsule device key", exchange(secret, recoveryPublic), bound);
   const body = new Writer(512).varint(secrets.epochs.length);
   for (const epoch of secrets.epochs) writeEpoch(body, epoch);
   body.varint(secrets.coops.length);
@@ -163,16 +191,21 @@ export function readDevicePart(bytes: Uint8Array, rootPublic: Uint8Array): Devic
   checkCertificate(certificate, rootPublic);
   const version = from.u64();
   const ephemeral = Buffer.from(from.raw(32));
+  const fields = readFields(from);
+  const commitment = Buffer.from(from.raw(32));
   const head = Buffer.from(bytes.subarray(0, from.offset));
   const box = Buffer.from(from.blob(format.capsulePartBytes));
   const signed = bytes.subarray(0, from.offset);
   if (!verify(certificate.device, deviceDomain, signed, from.raw(signatureBytes))) from.fail("wrong signature");
   from.end();
-  return { certificate, version, ephemeral, box, head };
+  return { certificate, version, ephemeral, fields, commitment, box, head };
 }
 
 export function openDevicePart(phrase: PhraseKeys, part: DevicePart): DeviceSecrets {
-  const key = derive("capsule device key", exchange(phrase.recoverySecret, part.ephemeral), part.head);
+  const scope = part.head.subarray(0, part.head.length - 32);
+  const key = derive("capsule device key", exchange(phrase.recoverySecret, part.ephemeral), scope);
+  if (!sameBytes(derive("capsule device commitment", key, scope), part.commitment))
+    throw new Problem("phrase", "this phrase belongs to another vault");
   const from = new Reader(open(key, part.head, part.box, "capsule device part"), "capsule device part");
   const epochs = Array.from({ length: from.count(1024, 129) }, () => readEpoch(from));
   const coops = Array.from({ length: from.count(64, 64) }, () => ({

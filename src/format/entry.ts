@@ -224,3 +224,17 @@ function readXattrs(from: Reader): readonly Xattr[] {
 }
 
 export const noXattrs: readonly Xattr[] = [];
+
+/** A content reference standing by itself: size varint, and where that is not 0, level and id. */
+export function writeContent(to: Writer, content: ContentRef | undefined): void {
+  to.varint(content?.size ?? 0n);
+  if (content) to.u8(content.level).raw(content.id);
+}
+
+export function readContent(from: Reader): ContentRef | undefined {
+  const size = from.bigVarint();
+  if (size === 0n) return undefined;
+  const level = from.u8();
+  if (level > format.levels) from.fail("too many levels");
+  return { size, level, id: Buffer.from(from.raw(32)) };
+}

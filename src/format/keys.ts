@@ -104,7 +104,12 @@ export function newConstants(random: (length: number) => Buffer, chunkAverage: n
   return { idKeys: { data: random(32), tree: random(32), list: random(32) }, splitterKey: random(32), chunkAverage };
 }
 
-export function newEpoch(random: (length: number) => Buffer, number: number): Epoch {
+/**
+ * A fresh epoch. Its number is generation * 65,536 + 16 random bits: two devices that turn the same generation without
+ * hearing of each other make two epochs, not two keys of one. The largest number is the newest.
+ */
+export function newEpoch(random: (length: number) => Buffer, generation: number): Epoch {
+  const number = generation * 0x1_0000 + random(2).readUInt16LE();
   return { number, data: random(32), metadata: random(32), table: random(32), log: random(32) };
 }
 

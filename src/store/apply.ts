@@ -4,7 +4,7 @@
  * @module
  */
 import { Problem } from "../base/errors.js";
-import { covers, decodeList, type Listing } from "../format/bodies.js";
+import { covers, decodeListings, isSegment, type Listing } from "../format/listing.js";
 import type { Epoch } from "../format/keys.js";
 import { type LogRecord, openRecord, recordTypes } from "../format/record.js";
 import { frameOffsets } from "../format/segment.js";
@@ -15,7 +15,7 @@ import type { LogFile, StoredRecord } from "./log.js";
 /** What the segments' files say. */
 export interface Shelf {
   /** what is in a listed segment; undefined where its file is missing or damaged */
-  tableOf(listing: Listing): { salt: Buffer; epoch: number; table: Table } | undefined;
+  tableOf(listing: Listing): { epoch: number; table: Table } | undefined;
   /** Is its file here, and as long as it should be? */
   isWhole(listing: Listing): boolean;
 }
@@ -70,7 +70,7 @@ function applyRecord(
   shelf: Shelf,
 ): void {
   if (record.type === recordTypes.list)
-    for (const listing of decodeList(record.clear)) applyListing(catalogue, listing, shelf);
+    for (const listing of decodeListings(record.clear).listings) applyListing(catalogue, listing, shelf);
   else if (record.type === recordTypes.revision) {
     const epoch = epochs.get(record.epoch);
     if (epoch === undefined) throw new Problem("damaged", `the keys of epoch ${record.epoch} are not here`);
@@ -84,20 +84,20 @@ function applyRecord(
  * whose file is gone or cut short gives its chunks up to the next one that holds them: so what was stored again is found.
  */
 function applyListing(catalogue: Catalogue, listing: Listing, shelf: Shelf): void {
-  if (listing.kind === "checkpointList" || catalogue.segmentByName(listing.name)) return;
+  if (!isSegment(listing.kind) || catalogue.segmentByName(listing.name)) return;
   const found = shelf.tableOf(listing);
   if (found === undefined) {
-    catalogue.addSegment({ listing, salt: listing.name, epoch: 0, frames: [] });
+    catalogue.addSegment({ listing, epoch: 0, frames: [] });
     return;
   }
-  const { salt, epoch, table } = found;
+  const { epoch, table } = found;
   const offsets = frameOffsets(table);
   const frames = table.frames.map(({ boxBytes, rawBytes }, i) => ({
     offset: offsets[i] as number,
     boxBytes,
     rawBytes,
   }));
-  const segment = catalogue.addSegment({ listing, salt, epoch, frames });
+  const segment = catalogue.addSegment({ listing, epoch, frames });
   const whole = new Map<number, boolean>();
   const holdsWell = (number: number): boolean => {
     const row = catalogue.segment(number);

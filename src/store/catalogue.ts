@@ -15,14 +15,14 @@ import { compareBytes, Reader, Writer } from "../base/bytes.js";
 import { Problem, systemProblem } from "../base/errors.js";
 import { choice, format } from "../base/limits.js";
 import { native } from "../base/native.js";
-import { importances, type Listing, type PlacementClass } from "../format/bodies.js";
+import { type Listing, readListing, writeListing } from "../format/listing.js";
 import { hashOf } from "../format/hash.js";
 import { type ChunkType, chunkTypes } from "../format/keys.js";
-import { type SegmentKind, segmentKinds } from "../format/segment.js";
+import type { SegmentKind } from "../format/segment.js";
 import { syncFolder } from "./home.js";
 
 /** Grows with every change of what rows look like; a catalogue of another one is made again. */
-export const schema = 1;
+export const schema = 2;
 
 /** Free space that a transaction must find: four times the file, within these bounds. */
 const leastRoomBytes = 256 << 10;
@@ -45,7 +45,6 @@ export interface ChunkPlace {
 export interface SegmentRow {
   readonly number: number;
   readonly listing: Listing;
-  readonly salt: Buffer;
   readonly epoch: number;
   /** offset and bytes of each frame's box, and of its plaintext */
   readonly frames: readonly { readonly offset: number; readonly boxBytes: number; readonly rawBytes: number }[];
@@ -100,35 +99,16 @@ function decodePlace(bytes: Buffer): ChunkPlace {
 }
 
 function encodeSegment(row: SegmentRow): Buffer {
-  const { listing } = row;
-  const to = new Writer(128 + row.frames.length * 8)
-    .raw(listing.name)
-    .varint(listing.length)
-    .u8(listing.kind === "dataSegment" ? 1 : 2);
-  to.u8(listing.class.copies)
-    .u8(listing.class.minimum)
-    .u8(importances[listing.class.importance])
-    .u8(listing.adopted ? 1 : 0);
-  to.raw(row.salt).varint(row.epoch).varint(row.frames.length);
+  const to = new Writer(128 + row.frames.length * 8);
+  writeListing(to, row.listing);
+  to.varint(row.epoch).varint(row.frames.length);
   for (const frame of row.frames) to.varint(frame.offset).varint(frame.boxBytes).varint(frame.rawBytes);
   return to.finish();
 }
 
 function decodeSegment(number: number, bytes: Buffer): SegmentRow {
   const from = new Reader(bytes, "catalogue row");
-  const name = Buffer.from(from.raw(32));
-  const length = from.varint(format.segmentBytes);
-  const kind = from.u8() === segmentKinds.data ? "dataSegment" : "metadataSegment";
-  const copies = from.u8();
-  const minimum = from.u8();
-  const weight = from.u8();
-  const importance = (Object.keys(importances) as (keyof typeof importances)[]).find(
-    (key) => importances[key] === weight,
-  );
-  if (importance === undefined) throw damagedRow("segment");
-  const placement: PlacementClass = { copies, minimum, importance };
-  const listing: Listing = { name, length, kind, class: placement, adopted: from.u8() === 1 };
-  const salt = Buffer.from(from.raw(32));
+  const listing = readListing(from);
   const epoch = from.varint();
   const frames = Array.from({ length: from.count(format.framesPerSegment, 3) }, () => ({
     offset: from.varint(),
@@ -136,7 +116,7 @@ function decodeSegment(number: number, bytes: Buffer): SegmentRow {
     rawBytes: from.varint(format.frameBytes),
   }));
   from.end();
-  return { number, listing, salt, epoch, frames };
+  return { number, listing, epoch, frames };
 }
 
 function encodeRevision(row: RevisionRow): Buffer {
@@ -347,7 +327,7 @@ export class Catalogue {
     this.#setCounter("segments", number);
     this.#put("segments", number32(number), encodeSegment({ ...row, number }));
     this.#put("names", row.listing.name, number32(number));
-    this.#put("salts", row.salt, number32(number));
+    this.#put("salts", row.listing.salt, number32(number));
     return number;
   }
 

@@ -11,7 +11,7 @@ import { basename, dirname, join } from "node:path";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { format } from "../base/limits.js";
 import { native } from "../base/native.js";
-import { decodeGenesis, type GenesisBody } from "../format/bodies.js";
+import { decodeGenesis, type GenesisBody } from "../format/genesis.js";
 import { checkCertificate } from "../format/certificate.js";
 import { checkRecord, decodeRecord, follows, type LogRecord, recordHeaderBytes } from "../format/record.js";
 import { syncFolder, tryUnlink, writeNew } from "./home.js";

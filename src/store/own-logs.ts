@@ -7,7 +7,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { sameBytes } from "../base/bytes.js";
 import type { System } from "../base/system.js";
-import { encodeGenesis, type GenesisBody } from "../format/bodies.js";
+import { encodeGenesis, type GenesisBody } from "../format/genesis.js";
 import { noFields } from "../format/fields.js";
 import { recordTypes, sealRecord } from "../format/record.js";
 import type { Keyring } from "./keyring.js";

@@ -3,9 +3,18 @@
  * never changed again. `store/segments/ab/<name>.seg`.
  * @module
  */
-import { closeSync, openSync, readdirSync, readSync, renameSync, statSync, writeSync } from "node:fs";
-import { fdatasync } from "node:fs";
-import { join } from "node:path";
+import {
+  closeSync,
+  fdatasync,
+  fdatasyncSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { format } from "../base/limits.js";
@@ -141,6 +150,19 @@ export function verifySegment(home: Home, name: Uint8Array, length: number): voi
   for (let at = 0; at < length; at += step) hasher.update(readSegment(home, name, at, Math.min(step, length - at)));
   if (segmentLength(home, name) !== length || !hasher.finish().name.equals(name))
     throw new Problem("damaged", `segment ${hexStart(name)} is damaged: its bytes do not match its name`);
+}
+
+/** Have a segment's bytes and its name on the disk, whoever wrote them. */
+export function syncSegment(home: Home, name: Uint8Array): void {
+  const path = segmentPath(home, name);
+  const fd = openSync(path, "r");
+  try {
+    fdatasyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  syncFolder(dirname(path));
+  syncFolder(home.segments);
 }
 
 /** Names of all segment files in the store. */

@@ -13,7 +13,8 @@ import { join } from "node:path";
 import { Writer } from "../base/bytes.js";
 import { systemProblem } from "../base/errors.js";
 import { choice } from "../base/limits.js";
-import { type Listing, type PlacementClass, writeListing } from "../format/bodies.js";
+import { noFields } from "../format/fields.js";
+import { type Listing, objectKinds, type PlacementClass, type TablePlace, writeListing } from "../format/listing.js";
 import { type HintRun, pays, runsOf } from "../format/frame.js";
 import { keyedHash } from "../format/hash.js";
 import { type ChunkType, idKeyOf } from "../format/keys.js";
@@ -57,9 +58,10 @@ interface OpenSegment {
 /** A segment under its own name that no record lists yet. */
 export interface SealedSegment {
   readonly listing: Listing;
-  readonly salt: Buffer;
   readonly epoch: number;
   readonly table: Table;
+  /** of a data segment: where its table object lies */
+  readonly tablePlace: TablePlace | undefined;
 }
 
 /** A writing run. Call `drain` at least once for every few MiB put, and end with `commit` or `abandon`. */
@@ -168,7 +170,7 @@ export class Session {
     const pending = this.#pending.get(id.toString("latin1"));
     if (pending) return pending;
     const place = this.#store.catalogue.chunk(id);
-    return place && this.#store.catalogue.segment(place.segment)?.salt;
+    return place && this.#store.catalogue.segment(place.segment)?.listing.salt;
   }
 
   /** Close segments that have reached their size. */
@@ -195,19 +197,23 @@ export class Session {
     } else this.#flush(this.#lanes.metadata);
     const { tail, name, length, table } = segment.builder.finish();
     segment.file.write(tail);
+    const { salt, epoch } = segment.builder;
     const listing: Listing = {
       name,
       length,
-      kind: kind === "data" ? "dataSegment" : "metadataSegment",
+      kind: objectKinds[kind === "data" ? "dataSegment" : "metadataSegment"],
+      salt,
       class: this.#class,
       adopted: false,
+      fields: noFields,
     };
     await segment.file.finish(this.#store.home, name, () => this.#note(listing));
     this.#open[kind] = undefined;
-    const { salt, epoch } = segment.builder;
-    this.#sealed.push({ listing, salt, epoch, table });
     this.#grown += length;
-    if (kind === "data") this.put("table", encodeTableObject({ name, length, salt, epoch, table }));
+    const tableId =
+      kind === "data" ? this.put("table", encodeTableObject({ name, length, salt, epoch, table })).id : undefined;
+    const holder = tableId && this.saltOf(tableId);
+    this.#sealed.push({ listing, epoch, table, tablePlace: tableId && holder && { salt, table: tableId, holder } });
   }
 
   /** Leave word of a sealed segment, for whoever starts after a crash or a power cut. */

@@ -17,12 +17,16 @@ import { native } from "../base/native.js";
 import type { System } from "../base/system.js";
 import {
   covers,
-  encodeList,
+  defaultClass,
+  encodeListings,
+  encodeTablePlaces,
   type Listing,
   listingsPerRecord,
+  objectKinds,
   type PlacementClass,
   readListing,
-} from "../format/bodies.js";
+} from "../format/listing.js";
+import { noFields } from "../format/fields.js";
 import { type LogRecord, type RecordType, recordTypes, sealRecord } from "../format/record.js";
 import { applyLog, placeIn, type Shelf } from "./apply.js";
 import { Catalogue } from "./catalogue.js";
@@ -33,7 +37,7 @@ import type { LogFile, StoredRecord } from "./log.js";
 import { beginLog, openOwnLogs } from "./own-logs.js";
 import { catalogueState, sealCatalogue, setCatalogueAside } from "./probe.js";
 import { ChunkReader } from "./reader.js";
-import { hexStart, readTableOf, segmentFiles, segmentLength, verifySegment } from "./segments.js";
+import { hexStart, readTableOf, segmentFiles, segmentLength, syncSegment, verifySegment } from "./segments.js";
 import { type RecordBodies, type SealedSegment, Session, sessionFiles } from "./session.js";
 
 /** What recovery did, for whoever sits before the screen. */
@@ -187,7 +191,8 @@ export class Store {
     if (fresh) return fresh;
     try {
       const { reader, table } = readTableOf(this.home, listing.name, listing.length, this.keyring.epochs);
-      return { salt: reader.header.salt, epoch: reader.header.epoch, table };
+      if (!reader.header.salt.equals(listing.salt)) throw new Problem("damaged", "it is listed under another salt");
+      return { epoch: reader.header.epoch, table };
     } catch (error) {
       // One bad segment, or one bad sector, must not close the whole vault.
       if (!(error instanceof Problem) || (error.code === "io" && errnoOf(error.cause) !== "EIO")) throw error;
@@ -221,9 +226,12 @@ export class Store {
       try {
         verifySegment(this.home, name, length);
         const { reader, table } = readTableOf(this.home, name, length, this.keyring.epochs);
-        const kind = reader.header.kind === "data" ? "dataSegment" : "metadataSegment";
-        const placed: Listing = listing ?? { name, length, kind, class: orphanClass, adopted: false };
-        sealed.push({ listing: placed, salt: reader.header.salt, epoch: reader.header.epoch, table });
+        const { kind: written, salt, epoch } = reader.header;
+        const kind = objectKinds[written === "data" ? "dataSegment" : "metadataSegment"];
+        const placed = listing ?? { name, length, kind, salt, class: defaultClass, adopted: false, fields: noFields };
+        // What was read may stand in memory only: it must be on the disk before a record relies on it.
+        syncSegment(this.home, name);
+        sealed.push({ listing: placed, epoch, table, tablePlace: undefined });
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         this.#say(`left alone: ${error.message}`);
@@ -251,8 +259,10 @@ export class Store {
   commit(sealed: readonly SealedSegment[], bodies: RecordBodies): LogRecord[] {
     const lists: { type: RecordType; clear: Buffer; secret: Buffer }[] = [];
     for (let at = 0; at < sealed.length; at += listingsPerRecord) {
-      const clear = encodeList(sealed.slice(at, at + listingsPerRecord).map(({ listing }) => listing));
-      lists.push({ type: "list", clear, secret: Buffer.alloc(0) });
+      const part = sealed.slice(at, at + listingsPerRecord);
+      const places = part.flatMap(({ tablePlace }) => (tablePlace ? [tablePlace] : []));
+      const secret = encodeTablePlaces(places);
+      lists.push({ type: "list", clear: encodeListings(part.map(({ listing }) => listing)), secret });
     }
     const all = [...lists, ...bodies];
     if (all.length === 0) return [];
@@ -320,9 +330,6 @@ export class Store {
 
 /** How often opening is tried where it must be alone: half a minute at most beside others that also come and go. */
 const attemptsToBeAlone = 100;
-
-/** For segments found without word of what they were placed as. */
-const orphanClass: PlacementClass = { copies: 2, minimum: 1, importance: "normal" };
 
 function listingOf(line: string): Listing | undefined {
   if (!/^([0-9a-f]{2})+$/.test(line)) return undefined;

@@ -16,7 +16,7 @@ import type { Vault } from "../vault/vault.js";
 import type { Findings } from "./findings.js";
 import { chunkPlace, type Losses, openListed, type OpenSegment } from "./segments.js";
 import type { Recorded } from "./history.js";
-import type { Listing } from "../format/bodies.js";
+import { isSegment, type Listing } from "../format/listing.js";
 
 /** How much is read: nothing, all, a share of all bytes (0 to 1), or so many bytes. */
 export type ReadData = false | "all" | { readonly share: number } | { readonly bytes: bigint };
@@ -31,7 +31,7 @@ export async function checkData(
   findings: Findings,
 ): Promise<void> {
   const wanted = bytesOf(readData, findings.bytes);
-  const segments = [...recorded.listings.values()].filter(({ kind }) => kind !== "checkpointList");
+  const segments = [...recorded.listings.values()].filter(({ kind }) => isSegment(kind));
   if (wanted === 0n || segments.length === 0) return;
   findings.phase("data", segments.length);
   const start = vault.system.random(4).readUInt32LE() % segments.length;

@@ -5,7 +5,8 @@
 import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import type { Pace } from "../base/pace.js";
-import { decodeForget, decodeList, decodeRelease, decodeRevision, type Listing } from "../format/bodies.js";
+import { decodeForget, decodeRevision } from "../format/revision.js";
+import { decodeListings, decodeRelease, type Listing } from "../format/listing.js";
 import { type LogRecord, openRecord, recordTypes } from "../format/record.js";
 import { hexStart } from "../store/segments.js";
 import type { Vault } from "../vault/vault.js";
@@ -69,8 +70,9 @@ class History implements Recorded {
   #take(record: LogRecord): void {
     const { type, clear } = record;
     if (type === recordTypes.list)
-      for (const listing of decodeList(clear)) this.listings.set(toHex(listing.name), listing);
-    else if (type === recordTypes.release) for (const name of decodeRelease(clear)) this.listings.delete(toHex(name));
+      for (const listing of decodeListings(clear).listings) this.listings.set(toHex(listing.name), listing);
+    else if (type === recordTypes.release)
+      for (const name of decodeRelease(clear).names) this.listings.delete(toHex(name));
     else if (type === recordTypes.revision) this.#revision(record);
     else if (type === recordTypes.forget) {
       const { revisions, undo } = decodeForget(this.#open(record));

@@ -5,7 +5,7 @@
 import { sameBytes } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import type { Pace } from "../base/pace.js";
-import type { Listing } from "../format/bodies.js";
+import { isSegment, type Listing, objectKinds } from "../format/listing.js";
 import { frameOffsets, type SegmentReader } from "../format/segment.js";
 import type { Table } from "../format/table.js";
 import type { ChunkPlace, SegmentRow } from "../store/catalogue.js";
@@ -48,7 +48,7 @@ export async function checkSegments(vault: Vault, recorded: Recorded, pace: Pace
   const check = new SegmentCheck(vault, findings);
   findings.phase("segments", recorded.listings.size);
   for (const listing of recorded.listings.values()) {
-    if (listing.kind === "checkpointList") continue;
+    if (!isSegment(listing.kind)) continue;
     findings.segments++;
     findings.bytes += BigInt(listing.length);
     await check.segment(listing, pace);
@@ -125,7 +125,7 @@ class SegmentCheck {
     if (this.#findings.chunks === this.#confirmed) return;
     const held = new Set<string>();
     for (const listing of recorded.listings.values()) {
-      const open = listing.kind === "checkpointList" ? "" : openListed(this.#vault, listing);
+      const open = !isSegment(listing.kind) ? "" : openListed(this.#vault, listing);
       if (typeof open !== "string")
         for (const { chunks } of open.table.frames) for (const { id } of chunks) held.add(id.toString("latin1"));
       if (pace.due(100)) await pace.rest();
@@ -170,7 +170,7 @@ function rowDiffers(row: SegmentRow, { listing, reader, table }: OpenSegment): s
     a.class.minimum === b.class.minimum &&
     a.class.importance === b.class.importance;
   if (!same(row.listing, listing)) return "the index has another length, kind or class for it than its listing";
-  const kind = reader.header.kind === "data" ? "dataSegment" : "metadataSegment";
+  const kind = objectKinds[reader.header.kind === "data" ? "dataSegment" : "metadataSegment"];
   if (kind !== listing.kind) return "it is listed as another kind than it is";
   if (row.frames.length === 0 && table.frames.length > 0) return "it could not be read when the index was made";
   const offsets = frameOffsets(table);
@@ -180,7 +180,7 @@ function rowDiffers(row: SegmentRow, { listing, reader, table }: OpenSegment): s
       const known = row.frames[i];
       return known?.offset === offsets[i] && known?.boxBytes === boxBytes && known.rawBytes === rawBytes;
     });
-  if (!frames || !sameBytes(row.salt, reader.header.salt) || row.epoch !== reader.header.epoch)
+  if (!frames || !sameBytes(row.listing.salt, reader.header.salt) || row.epoch !== reader.header.epoch)
     return "the index has other frames for it than its table";
   return undefined;
 }

@@ -9,7 +9,7 @@
  */
 import { Problem } from "../base/errors.js";
 import { didYouMean, formatTimeUtc, isName, type LocalToUtc, parseTimeSpan, systemLocalToUtc } from "../base/units.js";
-import { decodeRevision, type RevisionBody } from "../format/bodies.js";
+import { decodeRevision, type RevisionBody } from "../format/revision.js";
 import type { Catalogue, RevisionRow } from "../store/catalogue.js";
 import { componentsOf } from "./view.js";
 

@@ -102,7 +102,7 @@ export function createVault(
   if (!existsSync(home.config)) replaceFile(home.config, emptyConfig);
   replaceFile(
     join(home.capsule, "root"),
-    sealRootPart(phrase, { root, constants, epoch, fields: noFields }, system.random),
+    sealRootPart(phrase, 1n, { root, constants, epoch, fields: noFields }, system.random),
   );
   const hints = { epochs: [], coops: [], bootstrap: [], peers: [], fields: noFields };
   const devicePart = sealDevicePart(device, certificate, phrase.recoveryPublic, 1n, hints, system.random);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { native } from "../../src/base/native.js";
 import { ContentReader } from "../../src/capture/contents.js";
-import { defaultClass } from "../../src/format/bodies.js";
+import { defaultClass } from "../../src/format/listing.js";
 import type { ContentRef } from "../../src/format/entry.js";
 import { Splitter, splitterKeys } from "../../src/format/split.js";
 import type { Vault } from "../../src/vault/vault.js";

@@ -4,7 +4,7 @@ import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
-import type { Listing } from "../../src/format/bodies.js";
+import type { Listing } from "../../src/format/listing.js";
 import { Catalogue, type ChunkPlace } from "../../src/store/catalogue.js";
 import { chances, noise, rowsOf, seed, workFolder } from "../support/store-home.js";
 

@@ -4,7 +4,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
-import { defaultClass, type PlacementClass } from "../../src/format/bodies.js";
+import { defaultClass, type PlacementClass } from "../../src/format/listing.js";
 import { encodeList } from "../../src/format/content.js";
 import { decodeHeader, headerBytes } from "../../src/format/segment.js";
 import { readSegment, segmentPath } from "../../src/store/segments.js";

@@ -8,7 +8,7 @@ import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { toHex } from "../../src/base/bytes.js";
 import { realSystem } from "../../src/base/system.js";
-import { defaultClass } from "../../src/format/bodies.js";
+import { defaultClass } from "../../src/format/listing.js";
 import type { ChunkType } from "../../src/format/keys.js";
 import type { Catalogue } from "../../src/store/catalogue.js";
 import { type Home, homeAt } from "../../src/store/home.js";
