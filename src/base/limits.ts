@@ -66,6 +66,8 @@ export const choice = {
   decodedEntries: 16 * KiB,
   /** a file that changes while it is read is read again this often before it is flagged */
   rereads: 2,
+  /** a catalogue up to here is hashed at each start; a larger one is known by its size, times and inode */
+  sealHashBytes: 64 * MiB,
   /** address space of the catalogue; the file is only as large as its contents */
   catalogueMapBytes: 2 ** 40,
 } as const;

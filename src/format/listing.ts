@@ -129,7 +129,8 @@ export function decodeTablePlaces(bytes: Uint8Array): { places: TablePlace[]; fi
   return { places, fields };
 }
 
-const namesPerRecord = 1024;
+/** Most names that one release or hold carries. */
+export const namesPerRecord = 1024;
 
 function writeNames(to: Writer, names: readonly Buffer[]): void {
   if (names.length > namesPerRecord)

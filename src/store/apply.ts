@@ -4,7 +4,14 @@
  * @module
  */
 import { Problem } from "../base/errors.js";
-import { covers, decodeListings, isSegment, type Listing } from "../format/listing.js";
+import {
+  covers,
+  decodeListings,
+  decodeRelease,
+  decodeTablePlaces,
+  isSegment,
+  type Listing,
+} from "../format/listing.js";
 import type { Epoch } from "../format/keys.js";
 import { type LogRecord, openRecord, recordTypes } from "../format/record.js";
 import { frameOffsets } from "../format/segment.js";
@@ -69,13 +76,19 @@ function applyRecord(
   epochs: ReadonlyMap<number, Epoch>,
   shelf: Shelf,
 ): void {
-  if (record.type === recordTypes.list)
-    for (const listing of decodeListings(record.clear).listings) applyListing(catalogue, listing, shelf);
-  else if (record.type === recordTypes.revision) {
+  const secret = (): Buffer => {
     const epoch = epochs.get(record.epoch);
     if (epoch === undefined) throw new Problem("damaged", `the keys of epoch ${record.epoch} are not here`);
+    return openRecord(record, epoch);
+  };
+  if (record.type === recordTypes.list) {
+    for (const listing of decodeListings(record.clear).listings) applyListing(catalogue, listing, shelf);
+    for (const place of decodeTablePlaces(secret()).places) catalogue.addTablePlace(place);
+  } else if (record.type === recordTypes.release) {
+    for (const name of decodeRelease(record.clear).names) catalogue.removeSegment(name);
+  } else if (record.type === recordTypes.revision) {
     const { id, seq, time } = record;
-    catalogue.addRevision({ id, log: log.id, seq, device: log.device, time, body: openRecord(record, epoch) });
+    catalogue.addRevision({ id, log: log.id, seq, device: log.device, time, body: secret() });
   }
 }
 

@@ -15,7 +15,7 @@ import { compareBytes, Reader, Writer } from "../base/bytes.js";
 import { Problem, systemProblem } from "../base/errors.js";
 import { choice, format } from "../base/limits.js";
 import { native } from "../base/native.js";
-import { type Listing, readListing, writeListing } from "../format/listing.js";
+import { type Listing, readListing, type TablePlace, writeListing } from "../format/listing.js";
 import { hashOf } from "../format/hash.js";
 import { type ChunkType, chunkTypes } from "../format/keys.js";
 import type { SegmentKind } from "../format/segment.js";
@@ -180,7 +180,7 @@ function damagedRow(what: string): Problem {
 }
 
 type Table = Database<Buffer, Buffer>;
-const tables = ["meta", "chunks", "segments", "names", "salts", "revisions", "revisionIds"] as const;
+const tables = ["meta", "chunks", "segments", "names", "salts", "tables", "revisions", "revisionIds"] as const;
 type TableName = (typeof tables)[number];
 
 /** What one row adds to the sum, and takes from it: exclusive or is both. */
@@ -283,6 +283,13 @@ export class Catalogue {
     this.#tables[table].putSync(key, value);
   }
 
+  #delete(table: TableName, key: Buffer): void {
+    const before = this.#tables[table].getBinary(key);
+    if (before === undefined) return;
+    addRow(this.#sum, table, key, before);
+    this.#tables[table].removeSync(key);
+  }
+
   chunk(id: Buffer): ChunkPlace | undefined {
     const bytes = this.#tables.chunks.getBinary(id);
     return bytes && decodePlace(bytes);
@@ -321,6 +328,16 @@ export class Catalogue {
     }
   }
 
+  /** Where the table object of a data segment lies, as a list record tells. */
+  tablePlace(salt: Buffer): { table: Buffer; holder: Buffer } | undefined {
+    const bytes = this.#tables.tables.getBinary(salt);
+    return bytes && { table: bytes.subarray(0, 32), holder: bytes.subarray(32) };
+  }
+
+  addTablePlace({ salt, table, holder }: TablePlace): void {
+    this.#put("tables", salt, Buffer.concat([table, holder]));
+  }
+
   /** Give a listed segment the next number. */
   addSegment(row: Omit<SegmentRow, "number">): number {
     const number = this.#counter("segments") + 1;
@@ -329,6 +346,21 @@ export class Catalogue {
     this.#put("names", row.listing.name, number32(number));
     this.#put("salts", row.listing.salt, number32(number));
     return number;
+  }
+
+  /** Strike a released segment, and every chunk that was to be found in it. Looks at all chunks: it happens seldom. */
+  removeSegment(name: Buffer): void {
+    const row = this.segmentByName(name);
+    if (row === undefined) return;
+    const gone: Buffer[] = [];
+    for (const { key, value } of this.#tables.chunks.getRange({}))
+      if (decodePlace(Buffer.from(value)).segment === row.number) gone.push(Buffer.from(key));
+    for (const id of gone) this.#delete("chunks", id);
+    this.#delete("segments", number32(row.number));
+    this.#delete("names", name);
+    this.#delete("salts", row.listing.salt);
+    this.#delete("tables", row.listing.salt);
+    this.#segments.delete(row.number);
   }
 
   addRevision(row: Omit<RevisionRow, "order">): void {

@@ -6,7 +6,17 @@
  * appender cuts it away; when a valid record follows, history is damaged and nothing is cut.
  * @module
  */
-import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  fdatasyncSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { format } from "../base/limits.js";
@@ -207,6 +217,16 @@ export class LogFile {
       throw damagedLog(this.path, `record ${head.record.seq + 1n} is unreadable but later ones are not`);
     ftruncateSync(this.#fd, head.end);
     fdatasyncSync(this.#fd);
+  }
+
+  /** Before a tail is cut that had been committed: keep the file as it is beside itself, for whoever can read more of it. */
+  keepCopy(): void {
+    const copy = `${this.path}.cut-${fstatSync(this.#fd).size}`;
+    try {
+      copyFileSync(this.path, copy);
+    } catch (error) {
+      throw systemProblem(`cannot keep a copy of the log as ${copy}`, error);
+    }
   }
 
   /** Append under the lock: the commit point. On any error nothing is acknowledged and the file ends as before. */

@@ -1,6 +1,6 @@
 /**
  * Is a catalogue's file sound? LMDB follows page numbers blindly: a damaged file may kill the process that maps it, or
- * lose rows without a word. So a file that is not, byte for byte, as it was when last known good is first walked by a
+ * lose rows without a word. So a file that is not as it was when last known good is first walked by a
  * child process, and set aside when the child does not come back well.
  * @module
  */
@@ -8,11 +8,14 @@ import { spawnSync } from "node:child_process";
 import { closeSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
+import { choice } from "../base/limits.js";
 import { NameHasher } from "../format/leaves.js";
 import { hasRoom, schema } from "./catalogue.js";
 import { type Home, readIfThere } from "./home.js";
 
-const probeTimeoutMs = 600_000;
+/** A walk that takes longer than this and the second below together will never end: pages that lead in a circle. */
+const probeLeastMs = 600_000;
+const probeBytesPerMs = 2000;
 const pieceBytes = 1 << 20;
 /** What making a small catalogue takes. */
 const remakeBytes = 1 << 20;
@@ -24,10 +27,16 @@ export const unable = 75;
 /** By which somebody ends a process that has done nothing wrong; a bad page ends it by others. */
 const stopped: ReadonlySet<string> = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGKILL"]);
 
-/** What the seal holds for the file as it is now. */
+/**
+ * What the seal holds for the file as it is now: its hash while that is cheap to make at every start, and what the
+ * system says of it beyond: nobody writes to a file without leaving a new change time.
+ */
 function sealOf(home: Home): string {
+  const path = `${home.catalogue}/data.mdb`;
+  const { size, ino, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+  if (size > choice.sealHashBytes) return `${schema} ${size} ${ino} ${mtimeNs} ${ctimeNs}\n`;
   const hasher = new NameHasher();
-  const fd = openSync(`${home.catalogue}/data.mdb`, "r");
+  const fd = openSync(path, "r");
   try {
     const piece = Buffer.allocUnsafe(pieceBytes);
     for (let n = readSync(fd, piece); n > 0; n = readSync(fd, piece)) hasher.update(piece.subarray(0, n));
@@ -85,7 +94,8 @@ function removeCopies(home: Home): void {
 function childReads(home: Home, copy: string | undefined): boolean {
   const probe = fileURLToPath(new URL("./probe-child.js", import.meta.url));
   const words = [probe, home.catalogue, ...(copy === undefined ? [] : [copy])];
-  const child = spawnSync(process.execPath, words, { stdio: "ignore", timeout: probeTimeoutMs });
+  const timeout = probeLeastMs + Math.ceil(statSync(`${home.catalogue}/data.mdb`).size / probeBytesPerMs);
+  const child = spawnSync(process.execPath, words, { stdio: "ignore", timeout });
   if (child.status === 0) return true;
   // A child that could not be started, or was stopped, has said nothing of the file.
   const late = errnoOf(child.error) === "ETIMEDOUT";

@@ -17,6 +17,7 @@ import { native } from "../base/native.js";
 import type { System } from "../base/system.js";
 import {
   covers,
+  decodeRelease,
   defaultClass,
   encodeListings,
   encodeTablePlaces,
@@ -27,9 +28,10 @@ import {
   readListing,
 } from "../format/listing.js";
 import { noFields } from "../format/fields.js";
+import { decodeRevision } from "../format/revision.js";
 import { type LogRecord, type RecordType, recordTypes, sealRecord } from "../format/record.js";
 import { applyLog, placeIn, type Shelf } from "./apply.js";
-import { Catalogue } from "./catalogue.js";
+import { Catalogue, type RevisionRow } from "./catalogue.js";
 import { checkFileSystem, type Home, tryUnlink } from "./home.js";
 import type { Keyring } from "./keyring.js";
 import { lockFile } from "./lock.js";
@@ -53,6 +55,8 @@ export class Store {
   #logs: LogFile[];
   readonly #say: Say;
   readonly #use: Use;
+  /** names that a rebuild knows to be released */
+  readonly #released = new Set<string>();
   /** tables of segments sealed by this process and not yet applied */
   readonly #tables = new Map<string, SealedSegment>();
 
@@ -79,7 +83,7 @@ export class Store {
   static async open(home: Home, keyring: Keyring, system: System, say: Say): Promise<Store> {
     checkFileSystem(home.path);
     for (let attempt = 1; ; attempt++) {
-      const use = Use.begin(home);
+      const use = await Use.begin(home, system);
       try {
         const store = await Store.#openOnce(home, keyring, system, say, use);
         use.shared();
@@ -152,8 +156,10 @@ export class Store {
     const behind = this.#logs.filter((log) => placeIn(this.catalogue, log) === undefined);
     if (gone.length === 0 && behind.length === 0 && this.#logs.length > 0) return false;
     this.#use.exclusive();
+    for (const log of behind) log.keepCopy();
     const newest = this.#logs.at(-1);
     const last = newest?.underLock(newest.first, (head) => head);
+    const known = [...this.catalogue.revisions()];
     this.#logs.push(beginLog(this.home.logs, this.keyring, this.system, last));
     this.#say(
       applied.length === 0
@@ -161,7 +167,30 @@ export class Store {
         : "this home was put back to an earlier state: the log ends before records that the catalogue knows. It goes on in a new log, and the index is made again",
     );
     await this.rebuild();
+    this.#restate(known);
     return true;
+  }
+
+  /**
+   * Revisions that the catalogue knew and no log tells of any more, because their records were cut off or damaged: what
+   * of them is still whole enough to be opened is recorded anew, under a new id.
+   */
+  #restate(known: readonly RevisionRow[]): void {
+    const lost = known.filter(({ id }) => this.catalogue.revision(id) === undefined);
+    const found = lost.filter(({ body }) => this.#hasRoot(body));
+    if (lost.length === 0) return;
+    this.commit(
+      [],
+      found.map(({ body }) => ({ type: "revision", clear: Buffer.alloc(0), secret: body })),
+    );
+    this.#say(
+      `${lost.length} of the revisions that the log no longer tells of were known: ${found.length} are kept under new ids`,
+    );
+  }
+
+  #hasRoot(body: Buffer): boolean {
+    const { tree } = decodeRevision(body).root;
+    return tree === undefined || this.catalogue.chunk(tree.id) !== undefined;
   }
 
   /** Make the catalogue again from segments and logs alone; sealed segments that no log lists are listed. */
@@ -170,6 +199,9 @@ export class Store {
     // First see that every log reads to its end: where one does not, the old index is better than none.
     for (const log of this.#logs) log.underLock(log.first, (head) => head);
     this.catalogue.clear();
+    for (const record of this.history())
+      if (record.type === recordTypes.release)
+        for (const name of decodeRelease(record.clear).names) this.#released.add(name.toString("latin1"));
     this.#apply();
     const unlisted = [...segmentFiles(this.home)].filter((name) => this.catalogue.segmentByName(name) === undefined);
     this.#listOrphans(unlisted.map((name) => ({ name, listing: undefined })));
@@ -189,6 +221,8 @@ export class Store {
   #tableOf(listing: Listing): ReturnType<Shelf["tableOf"]> {
     const fresh = this.#tables.get(listing.name.toString("latin1"));
     if (fresh) return fresh;
+    // Listed once, released later in the same log: nobody misses it.
+    if (this.#released.has(listing.name.toString("latin1"))) return undefined;
     try {
       const { reader, table } = readTableOf(this.home, listing.name, listing.length, this.keyring.epochs);
       if (!reader.header.salt.equals(listing.salt)) throw new Problem("damaged", "it is listed under another salt");
@@ -330,6 +364,8 @@ export class Store {
 
 /** How often opening is tried where it must be alone: half a minute at most beside others that also come and go. */
 const attemptsToBeAlone = 100;
+/** Between two looks whether somebody is still alone in the home. */
+const waitMs = 20;
 
 function listingOf(line: string): Listing | undefined {
   if (!/^([0-9a-f]{2})+$/.test(line)) return undefined;
@@ -351,13 +387,13 @@ class Use {
     this.#fd = fd;
   }
 
-  /** Alone where nobody else is there, else shared; waits while somebody else is alone. */
-  static begin(home: Home): Use {
+  /** Alone where nobody else is there, else shared; waits, letting others have their turn, while somebody is alone. */
+  static async begin(home: Home, system: System): Promise<Use> {
     if (!existsSync(home.store))
       throw new Problem("no-vault", `no vault in ${home.path}; make one with "bcoopfs init"`);
     try {
       const use = new Use(openSync(join(home.path, "lock"), "a+", 0o600));
-      if (!use.tryExclusive()) use.shared();
+      while (!use.tryExclusive() && !native().lock(use.#fd, false, false)) await system.sleep(waitMs);
       return use;
     } catch (error) {
       throw systemProblem(`cannot open ${home.path}`, error);

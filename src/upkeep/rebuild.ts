@@ -37,6 +37,6 @@ export async function rebuildIndex(vault: Vault): Promise<RebuildSummary> {
 }
 
 /** Without its sheet a fileset is read in full. Locks stay: somebody may hold one. */
-function dropStatSheets(folder: string): void {
+export function dropStatSheets(folder: string): void {
   for (const name of readdirSync(folder)) if (!name.endsWith(".lock")) tryUnlink(join(folder, name));
 }

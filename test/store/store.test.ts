@@ -198,6 +198,14 @@ test("several processes that meet a damaged catalogue at once all come through",
   }
 });
 
+test("two that open in one process at once come through", async () => {
+  const { home, ids } = await filled();
+  const stores = await Promise.all([openStore(home), openStore(home)]);
+  for (const store of stores) await store.reader.chunk("data", ids[0] as Buffer);
+  for (const store of stores) await store.close();
+  await withStore(home, checkRebuilt);
+});
+
 test("a home that is none is told", async () => {
   const home = fresh();
   const keyring = keyringAt(home);
