@@ -219,9 +219,14 @@ export class LogFile {
     fdatasyncSync(this.#fd);
   }
 
+  /** bytes of the file */
+  get size(): number {
+    return fstatSync(this.#fd).size;
+  }
+
   /** Before a tail is cut that had been committed: keep the file as it is beside itself, for whoever can read more of it. */
   keepCopy(): void {
-    const copy = `${this.path}.cut-${fstatSync(this.#fd).size}`;
+    const copy = `${this.path}.cut-${this.size}`;
     try {
       copyFileSync(this.path, copy);
     } catch (error) {

@@ -11,7 +11,7 @@
  */
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Reader } from "../base/bytes.js";
+import { Reader, toHex } from "../base/bytes.js";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { native } from "../base/native.js";
 import type { System } from "../base/system.js";
@@ -23,6 +23,7 @@ import {
   encodeTablePlaces,
   type Listing,
   listingsPerRecord,
+  lowestClass,
   objectKinds,
   type PlacementClass,
   readListing,
@@ -156,41 +157,43 @@ export class Store {
     const behind = this.#logs.filter((log) => placeIn(this.catalogue, log) === undefined);
     if (gone.length === 0 && behind.length === 0 && this.#logs.length > 0) return false;
     this.#use.exclusive();
-    for (const log of behind) log.keepCopy();
+    // A log as long as it was has not been put back: it is damaged, and its tail is about to be cut.
+    for (const log of behind) if (log.size >= (this.catalogue.applied(log.id)?.end ?? 0)) log.keepCopy();
     const newest = this.#logs.at(-1);
-    const last = newest?.underLock(newest.first, (head) => head);
-    const known = [...this.catalogue.revisions()];
+    const last = newest && this.#newestOf(newest);
+    const lost = this.#untold(gone, behind);
     this.#logs.push(beginLog(this.home.logs, this.keyring, this.system, last));
+    const found = lost.filter(({ body }) => this.#hasRoot(body)).map(({ body }) => body);
+    if (found.length > 0) this.#append(found.map((secret) => ({ type: "revision", clear: Buffer.alloc(0), secret })));
+    await this.rebuild();
+    const kept = lost.length === 0 ? "" : `; ${found.length} of ${lost.length} newer revisions are kept under new ids`;
     this.#say(
       applied.length === 0
         ? "this home had no log of this device; it goes on in a new one"
-        : "this home was put back to an earlier state: the log ends before records that the catalogue knows. It goes on in a new log, and the index is made again",
+        : `this home was put back to an earlier state, or its log is damaged: the log ends before records that the catalogue knows. It goes on in a new log, and the index is made again${kept}`,
     );
-    await this.rebuild();
-    this.#restate(known);
     return true;
   }
 
-  /**
-   * Revisions that the catalogue knew and no log tells of any more, because their records were cut off or damaged: what
-   * of them is still whole enough to be opened is recorded anew, under a new id.
-   */
-  #restate(known: readonly RevisionRow[]): void {
-    const lost = known.filter(({ id }) => this.catalogue.revision(id) === undefined);
-    const found = lost.filter(({ body }) => this.#hasRoot(body));
-    if (lost.length === 0) return;
-    this.commit(
-      [],
-      found.map(({ body }) => ({ type: "revision", clear: Buffer.alloc(0), secret: body })),
-    );
-    this.#say(
-      `${lost.length} of the revisions that the log no longer tells of were known: ${found.length} are kept under new ids`,
-    );
+  /** Revisions that the catalogue knows and no log tells of any more, because their records are cut off or damaged. */
+  #untold(gone: readonly Buffer[], behind: readonly LogFile[]): RevisionRow[] {
+    const heads = new Map(behind.map((log) => [toHex(log.id), this.#newestOf(log).record.seq]));
+    for (const id of gone) heads.set(toHex(id), -1n);
+    return [...this.catalogue.revisions()].filter(({ log, seq }) => {
+      const head = heads.get(toHex(log));
+      return head !== undefined && seq > head;
+    });
   }
 
+  #newestOf(log: LogFile): StoredRecord {
+    return log.underLock(log.first, (head) => head);
+  }
+
+  /** Is the root of this revision's tree still where the catalogue says? */
   #hasRoot(body: Buffer): boolean {
     const { tree } = decodeRevision(body).root;
-    return tree === undefined || this.catalogue.chunk(tree.id) !== undefined;
+    const place = tree && this.catalogue.chunk(tree.id);
+    return tree === undefined || (place !== undefined && this.holds(place.segment, lowestClass));
   }
 
   /** Make the catalogue again from segments and logs alone; sealed segments that no log lists are listed. */
