@@ -7,61 +7,36 @@
  * transaction carries forward and `walk` makes anew. The one door to lmdb.
  * @module
  */
-import { accessSync, closeSync, existsSync, constants as fileModes, openSync, statSync } from "node:fs";
-import { constants } from "node:os";
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { compareBytes, Reader, Writer } from "../base/bytes.js";
-import { Problem, systemProblem } from "../base/errors.js";
-import { choice, format } from "../base/limits.js";
-import { native } from "../base/native.js";
-import { type Listing, readListing, type TablePlace, writeListing } from "../format/listing.js";
+import { Problem } from "../base/errors.js";
+import { choice } from "../base/limits.js";
 import { hashOf } from "../format/hash.js";
-import { type ChunkType, chunkTypes } from "../format/keys.js";
-import type { SegmentKind } from "../format/segment.js";
+import type { TablePlace } from "../format/listing.js";
 import { syncFolder } from "./home.js";
+import { checkReach, lmdbProblem, refuseFullDisk } from "./lmdb-guard.js";
+import {
+  type ChunkPlace,
+  damagedRow,
+  decodePlace,
+  decodeRevision,
+  decodeSegment,
+  encodePlace,
+  encodeRevision,
+  encodeSegment,
+  number32,
+  type RevisionRow,
+  type SegmentRow,
+} from "./rows.js";
+
+export type { ChunkPlace, RevisionRow, SegmentRow };
 
 /** Grows with every change of what rows look like; a catalogue of another one is made again. */
 export const schema = 2;
 
-/** Free space that a transaction must find: four times the file, within these bounds. */
-const leastRoomBytes = 256 << 10;
-const mostRoomBytes = 16 << 20;
-
 const sumBytes = 16;
 const sumKey = Buffer.from("sum");
-
-/** Where a chunk lies. */
-export interface ChunkPlace {
-  readonly segment: number;
-  readonly frame: number;
-  /** within the frame's plaintext */
-  readonly offset: number;
-  readonly length: number;
-  readonly type: ChunkType;
-}
-
-/** A segment that a log lists. `number` is local: given in the order of the logs. */
-export interface SegmentRow {
-  readonly number: number;
-  readonly listing: Listing;
-  readonly epoch: number;
-  /** offset and bytes of each frame's box, and of its plaintext */
-  readonly frames: readonly { readonly offset: number; readonly boxBytes: number; readonly rawBytes: number }[];
-}
-
-/** A revision as its record tells it. */
-export interface RevisionRow {
-  /** position in the order of the logs, from 1 */
-  readonly order: number;
-  readonly id: Buffer;
-  readonly log: Buffer;
-  readonly seq: bigint;
-  readonly device: Buffer;
-  readonly time: bigint;
-  /** the plaintext of the record's sealed body */
-  readonly body: Buffer;
-}
 
 /** How far a log has been applied: the last record and its place in the file. */
 export interface Applied {
@@ -72,113 +47,6 @@ export interface Applied {
   readonly end: number;
 }
 
-const typeNames = new Map<number, ChunkType>(
-  Object.entries(chunkTypes).map(([name, number]) => [number, name as ChunkType]),
-);
-
-function encodePlace(place: ChunkPlace): Buffer {
-  const bytes = Buffer.allocUnsafe(17);
-  bytes.writeUInt32LE(place.segment, 0);
-  bytes.writeUInt32LE(place.frame, 4);
-  bytes.writeUInt32LE(place.offset, 8);
-  bytes.writeUInt32LE(place.length, 12);
-  bytes[16] = chunkTypes[place.type];
-  return bytes;
-}
-
-function decodePlace(bytes: Buffer): ChunkPlace {
-  const type = bytes.length === 17 ? typeNames.get(bytes[16] as number) : undefined;
-  if (type === undefined) throw damagedRow("chunk");
-  return {
-    segment: bytes.readUInt32LE(0),
-    frame: bytes.readUInt32LE(4),
-    offset: bytes.readUInt32LE(8),
-    length: bytes.readUInt32LE(12),
-    type,
-  };
-}
-
-function encodeSegment(row: SegmentRow): Buffer {
-  const to = new Writer(128 + row.frames.length * 8);
-  writeListing(to, row.listing);
-  to.varint(row.epoch).varint(row.frames.length);
-  for (const frame of row.frames) to.varint(frame.offset).varint(frame.boxBytes).varint(frame.rawBytes);
-  return to.finish();
-}
-
-function decodeSegment(number: number, bytes: Buffer): SegmentRow {
-  const from = new Reader(bytes, "catalogue row");
-  const listing = readListing(from);
-  const epoch = from.varint();
-  const frames = Array.from({ length: from.count(format.framesPerSegment, 3) }, () => ({
-    offset: from.varint(),
-    boxBytes: from.varint(format.sealedFrameBytes),
-    rawBytes: from.varint(format.frameBytes),
-  }));
-  from.end();
-  return { number, listing, epoch, frames };
-}
-
-function encodeRevision(row: RevisionRow): Buffer {
-  return new Writer(256).raw(row.id).raw(row.log).u64(row.seq).raw(row.device).signed(row.time).blob(row.body).finish();
-}
-
-function decodeRevision(order: number, bytes: Buffer): RevisionRow {
-  const from = new Reader(bytes, "catalogue row");
-  const row = {
-    order,
-    id: Buffer.from(from.raw(32)),
-    log: Buffer.from(from.raw(32)),
-    seq: from.u64(),
-    device: Buffer.from(from.raw(32)),
-    time: from.signed(),
-    body: Buffer.from(from.blob(format.recordBytes)),
-  };
-  from.end();
-  return row;
-}
-
-/**
- * lmdb-js writes beyond its memory when a page cannot be written, and maps a lock file that nothing may back yet: both
- * can end the process. So a disk that is about to be full is refused before lmdb meets it.
- */
-function refuseFullDisk(path: string): void {
-  const bytes = statSync(`${path}/data.mdb`, { throwIfNoEntry: false })?.size ?? 0;
-  if (!hasRoom(path, Math.min(mostRoomBytes, 4 * bytes + leastRoomBytes)))
-    throw new Problem("no-space", "cannot write to the catalogue: the disk is full; free some space and run it again");
-}
-
-/** Are so many bytes free where this folder is, or is to be? */
-export function hasRoom(path: string, bytes: number): boolean {
-  const { available, blockSize } = native().statFs(Buffer.from(existsSync(path) ? path : dirname(path)));
-  return available * blockSize >= BigInt(bytes);
-}
-
-/**
- * lmdb-js falls over where it cannot open a file, so see first that it can: that the files are ours, and descriptors left.
- * The files themselves stay closed, because closing a second descriptor of the lock file would drop lmdb's lock.
- */
-function checkReach(path: string): void {
-  for (const file of [path, `${path}/data.mdb`, `${path}/lock.mdb`])
-    if (existsSync(file)) accessSync(file, fileModes.R_OK | fileModes.W_OK);
-  const spare: number[] = [];
-  try {
-    if (existsSync(path)) for (let i = 0; i < 4; i++) spare.push(openSync(path, "r"));
-  } finally {
-    for (const fd of spare) closeSync(fd);
-  }
-}
-
-function number32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
-
-function damagedRow(what: string): Problem {
-  return new Problem("damaged", `the catalogue holds a damaged ${what} row; run "bcoopfs repair --rebuild-index"`);
-}
-
 type Table = Database<Buffer, Buffer>;
 const tables = ["meta", "chunks", "segments", "names", "salts", "tables", "revisions", "revisionIds"] as const;
 type TableName = (typeof tables)[number];
@@ -187,14 +55,6 @@ type TableName = (typeof tables)[number];
 function addRow(sum: Buffer, table: TableName, key: Buffer, value: Buffer): void {
   const hash = hashOf(Buffer.concat([Buffer.from([tables.indexOf(table), key.length]), key, value]));
   for (let i = 0; i < sumBytes; i++) sum[i] = (sum[i] as number) ^ (hash[i] as number);
-}
-
-/** LMDB gives the system's error numbers, and its own below zero. */
-function lmdbProblem(doing: string, error: unknown): Problem {
-  const code = (error as { code?: unknown } | null)?.code;
-  const [errno] = Object.entries(constants.errno).find(([, number]) => number === code) ?? [];
-  if (errno === undefined) return systemProblem(doing, error);
-  return systemProblem(doing, Object.assign(new Error((error as Error).message, { cause: error }), { code: errno }));
 }
 
 /** An open catalogue. One per process and home. */
@@ -236,7 +96,7 @@ export class Catalogue {
       catalogue.#checkSchema();
       return catalogue;
     } catch (error) {
-      throw error instanceof Problem ? error : lmdbProblem("cannot open the catalogue", error);
+      throw lmdbProblem("cannot open the catalogue", error);
     } finally {
       process.umask(before);
     }
@@ -264,8 +124,7 @@ export class Catalogue {
       });
     } catch (error) {
       this.#segments.clear();
-      if (error instanceof Problem) throw error;
-      this.#failed = true;
+      if (!(error instanceof Problem)) this.#failed = true;
       throw lmdbProblem("cannot write to the catalogue", error);
     }
   }
@@ -483,5 +342,3 @@ export class Catalogue {
     await this.#root.close();
   }
 }
-
-export type { SegmentKind };

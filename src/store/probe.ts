@@ -10,8 +10,9 @@ import { fileURLToPath } from "node:url";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { choice } from "../base/limits.js";
 import { NameHasher } from "../format/leaves.js";
-import { hasRoom, schema } from "./catalogue.js";
+import { schema } from "./catalogue.js";
 import { type Home, readIfThere } from "./home.js";
+import { hasRoom } from "./lmdb-guard.js";
 
 /** A walk that takes longer than this and the second below together will never end: pages that lead in a circle. */
 const probeLeastMs = 600_000;

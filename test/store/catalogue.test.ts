@@ -4,7 +4,8 @@ import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
-import type { Listing } from "../../src/format/listing.js";
+import { noFields } from "../../src/format/fields.js";
+import { defaultClass, type Listing, objectKinds } from "../../src/format/listing.js";
 import { Catalogue, type ChunkPlace } from "../../src/store/catalogue.js";
 import { chances, noise, rowsOf, seed, workFolder } from "../support/store-home.js";
 
@@ -16,13 +17,11 @@ function listing(n: number): Listing {
   return {
     name: id(n),
     length: 65_536 * (1 + chance(16_000)),
-    kind: chance(2) ? "dataSegment" : "metadataSegment",
-    class: {
-      copies: chance(256),
-      minimum: chance(256),
-      importance: (["bulk", "normal", "critical"] as const)[chance(3)] as "bulk",
-    },
+    kind: chance(2) ? objectKinds.dataSegment : objectKinds.metadataSegment,
+    salt: id(n + 1e6),
+    class: { copies: chance(256), minimum: chance(256), importance: 1 + chance(3) },
     adopted: chance(2) === 1,
+    fields: noFields,
   };
 }
 
@@ -40,7 +39,7 @@ function fill(catalogue: Catalogue, from: number, count: number): void {
         boxBytes: 99,
         rawBytes: chance(9),
       }));
-      const number = catalogue.addSegment({ listing: listing(n), salt: id(n + 1e6), epoch: chance(3), frames });
+      const number = catalogue.addSegment({ listing: listing(n), epoch: chance(3), frames });
       for (let i = 0; i < 20; i++) catalogue.putChunk(id(n * 100 + i + 1e7), place(number));
       const body = noise(chance(60_000), n);
       const row = {
@@ -63,7 +62,6 @@ test("rows come back as they were put, also after reopening", async () => {
   const put = catalogue.write(() => {
     const row = {
       listing: listing(7),
-      salt: id(8),
       epoch: 3,
       frames: [{ offset: 112, boxBytes: 900, rawBytes: 12_000 }],
     };
@@ -80,7 +78,7 @@ test("rows come back as they were put, also after reopening", async () => {
     assert.equal(put.segment.number, 1);
     assert.deepEqual(catalogue.segment(1), put.segment);
     assert.deepEqual(catalogue.segmentByName(id(7)), put.segment);
-    assert.deepEqual(catalogue.segmentBySalt(id(8)), put.segment);
+    assert.deepEqual(catalogue.segmentBySalt(id(7 + 1e6)), put.segment);
     assert.deepEqual([...catalogue.segments()], [put.segment]);
     assert.deepEqual(catalogue.chunk(id(9)), put.chunk);
     assert.deepEqual(catalogue.revision(id(10)), put.revision);
@@ -108,7 +106,7 @@ test("a transaction that fails leaves nothing, in rows, counters or sum", async 
   for (const error of [new Problem("damaged", "x"), new Error("x")])
     assert.throws(() =>
       catalogue.write(() => {
-        const number = catalogue.addSegment({ listing: listing(50), salt: id(51), epoch: 0, frames: [] });
+        const number = catalogue.addSegment({ listing: listing(50), epoch: 0, frames: [] });
         catalogue.putChunk(id(52), place(number));
         catalogue.segment(number);
         throw error;
@@ -135,6 +133,28 @@ test("the sum follows rows that are replaced", async () => {
   await catalogue.close();
 });
 
+test("a segment that is struck takes its chunks along, and the sum follows", async () => {
+  const catalogue = Catalogue.open(join(where, "five"));
+  fill(catalogue, 0, 3);
+  const before = rowsOf(catalogue);
+  fill(catalogue, 3, 1);
+  const row = catalogue.segment(4);
+  assert.ok(row);
+  catalogue.write(() => {
+    catalogue.addTablePlace({ salt: row.listing.salt, table: id(1), holder: id(2) });
+    catalogue.removeSegment(row.listing.name);
+    catalogue.removeSegment(id(12345));
+  });
+  assert.equal(catalogue.segment(4), undefined);
+  assert.equal(catalogue.segmentBySalt(row.listing.salt), undefined);
+  assert.equal(catalogue.tablePlace(row.listing.salt), undefined);
+  assert.equal(catalogue.chunk(id(300 + 1e7)), undefined);
+  const chunks = (rows: string[]): string[] => rows.filter((one) => one.startsWith("chunks "));
+  assert.deepEqual(chunks(rowsOf(catalogue)), chunks(before));
+  catalogue.walk();
+  await catalogue.close();
+});
+
 test("cleared and filled again in the same way, it is the same", async () => {
   const catalogue = Catalogue.open(join(where, "four"));
   const empty = rowsOf(catalogue);
@@ -143,9 +163,11 @@ test("cleared and filled again in the same way, it is the same", async () => {
   const work = (): void => {
     for (const n of numbers)
       catalogue.write(() => {
-        const class_ = { copies: 2, minimum: 1, importance: "normal" } as const;
-        const one: Listing = { name: id(n), length: 65_536, kind: "dataSegment", class: class_, adopted: false };
-        const number = catalogue.addSegment({ listing: one, salt: id(n + 1), epoch: 0, frames: [] });
+        const salt = id(n + 1);
+        const kind = objectKinds.dataSegment;
+        const one = { name: id(n), length: 65_536, kind, salt, class: defaultClass, adopted: false, fields: noFields };
+        const number = catalogue.addSegment({ listing: one, epoch: 0, frames: [] });
+        catalogue.addTablePlace({ salt, table: id(n + 3), holder: id(n + 4) });
         catalogue.putChunk(id(n + 2), { segment: number, frame: 0, offset: n, length: n, type: "data" });
       });
   };

@@ -4,7 +4,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
-import { defaultClass, type PlacementClass } from "../../src/format/listing.js";
+import { defaultClass, importances, type PlacementClass } from "../../src/format/listing.js";
 import { encodeList } from "../../src/format/content.js";
 import { decodeHeader, headerBytes } from "../../src/format/segment.js";
 import { readSegment, segmentPath } from "../../src/store/segments.js";
@@ -66,7 +66,7 @@ test("what is wanted in a better place is stored again and found there", async (
     const bytes = noise(9000, seed);
     const [id] = (await storeChunks(store, "data", [bytes])) as [Buffer];
     const before = store.catalogue.chunk(id)?.segment;
-    const better: PlacementClass = { copies: 3, minimum: 2, importance: "critical" };
+    const better: PlacementClass = { copies: 3, minimum: 2, importance: importances.critical };
     for (const placement of [better, defaultClass, better]) {
       const session = store.session(placement);
       session.put("data", bytes);
@@ -135,7 +135,7 @@ async function putMuch(session: Session): Promise<Buffer[]> {
 
 test("what a dead session had sealed is found by the next start, and the rest of it removed", async () => {
   const home = fresh();
-  const better: PlacementClass = { copies: 5, minimum: 2, importance: "bulk" };
+  const better: PlacementClass = { copies: 5, minimum: 2, importance: importances.bulk };
   let ids: Buffer[] = [];
   const image = await withStore(home, async (store) => {
     const session = store.session(better);
