@@ -13,7 +13,7 @@ import {
 import { vaultIdOf } from "../../src/format/keys.js";
 import { sign, signingKeyOf } from "../../src/format/sign.js";
 import { checkPlain, checkSealed } from "../support/strict.js";
-import { full, randomOf, smallOrderKeys } from "./given.js";
+import { certificateArbitrary, full, randomOf, samplesOf, smallOrderKeys } from "./given.js";
 
 const random = randomOf("certificate");
 const root = signingKeyOf(random(32));
@@ -47,9 +47,10 @@ test("what the root key certified is accepted", () => {
 });
 
 test("as bytes it is read strictly", () => {
-  const samples = [0n, -77n, 1_700_000_000_000_000_000n].map((issued, i) =>
+  const own = [0n, -77n, 1_700_000_000_000_000_000n].map((issued, i) =>
     certify(root, device.publicKey, i * 300, issued),
   );
+  const samples = [...own, ...samplesOf(certificateArbitrary, 4)];
   checkPlain("certificate", { encode, decode, samples });
 });
 
@@ -79,9 +80,24 @@ test("one of another root, for another vault or in another domain is refused", (
 test("a device key of small order is never certified, and refused where a root did", () => {
   for (const key of smallOrderKeys.slice(0, 8)) {
     assert.throws(() => certify(root, key, rights.write, 1n), { code: "format" });
-    const body = { vault: vaultIdOf(root.publicKey), device: key, rights: rights.write, issued: 1n };
+    const body = { vault: vaultIdOf(root.publicKey), device: key, rights: rights.write, issued: 1n, fields: [] };
     const signed = encode({ ...body, signature: Buffer.alloc(0) });
     const certificate = { ...body, signature: sign(root, "certificate", signed) };
     assert.throws(() => checkCertificate(certificate, root.publicKey), { code: "format" });
   }
+});
+
+test("suite and fields are signed too; another suite is refused before anything else", () => {
+  const own = certify(root, device.publicKey, rights.write, 1n);
+  const bytes = encode(own);
+  assert.equal(bytes[0], 1);
+  bytes[0] = 2;
+  assert.throws(() => decode(bytes), { code: "format" });
+  const fields = [{ number: 7, bytes: Buffer.from("site") }];
+  assert.throws(() => checkCertificate({ ...own, fields }, root.publicKey), { code: "format" });
+  const signed = encode({ ...own, fields }).subarray(0, -64);
+  const grown = { ...own, fields, signature: sign(root, "certificate", signed) };
+  checkCertificate(decode(encode(grown)), root.publicKey);
+  const suiteless = sign(root, "certificate", encode(own).subarray(1, -64));
+  assert.throws(() => checkCertificate({ ...own, signature: suiteless }, root.publicKey), { code: "format" });
 });

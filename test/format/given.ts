@@ -2,9 +2,11 @@
 import { createCipheriv, createHash } from "node:crypto";
 import fc from "fast-check";
 import { format } from "../../src/base/limits.js";
+import type { Certificate } from "../../src/format/certificate.js";
 import { type Entry, type EntryKind, entryFlags, entryKinds, isComponent } from "../../src/format/entry.js";
 import type { Fields } from "../../src/format/fields.js";
 import { type ChunkType, chunkTypes } from "../../src/format/keys.js";
+import { isSegment, type Listing } from "../../src/format/listing.js";
 import type { FrameRow, Table } from "../../src/format/table.js";
 
 export const seed = Number(process.env.BCOOPFS_SEED || 1);
@@ -52,6 +54,35 @@ export const fieldsArbitrary: fc.Arbitrary<Fields> = fc
         halves.sort((a, b) => a - b).map((half, i) => ({ number: half * 2 + 1, bytes: values[i] as Buffer })),
       ),
   );
+
+export const u64 = fc.bigInt(0n, (1n << 64n) - 1n);
+export const i64 = fc.bigInt(-(1n << 63n), (1n << 63n) - 1n);
+export const countArbitrary = fc.oneof(fc.nat(300), fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }));
+export const labelArbitrary = fc.string({ unit: "grapheme", maxLength: 8 });
+export const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+export const idsArbitrary = fc.array(idArbitrary, { maxLength: 4 });
+
+export const certificateArbitrary: fc.Arbitrary<Certificate> = record({
+  vault: idArbitrary,
+  device: idArbitrary,
+  rights: fc.nat(0xffff_ffff),
+  issued: i64,
+  fields: fieldsArbitrary,
+  signature: bytesArbitrary(64),
+});
+
+/** Any listing, also of kinds and importances that only newer versions know: objects of those have no bound of length. */
+export const listingArbitrary: fc.Arbitrary<Listing> = fc.oneof(fc.constantFrom(1, 2, 3), fc.nat(255)).chain((kind) =>
+  record({
+    name: idArbitrary,
+    length: isSegment(kind) ? fc.nat(format.segmentBytes) : countArbitrary,
+    kind: fc.constant(kind),
+    salt: idArbitrary,
+    class: record({ copies: fc.nat(255), minimum: fc.nat(255), importance: fc.nat(255) }),
+    adopted: fc.boolean(),
+    fields: fieldsArbitrary,
+  }),
+);
 
 const place = record({ level: fc.integer({ min: 0, max: format.levels }), id: idArbitrary });
 const size = fc.oneof(fc.bigInt(1n, 1n << 20n), fc.bigInt(1n, (1n << 64n) - 1n), fc.constant((1n << 53n) + 1n));

@@ -146,7 +146,7 @@ test("constants and epochs are read strictly", () => {
       from.end();
       return value;
     },
-    samples: [0, 1, 300, 0xffff_ffff].map((number) => newEpoch(random, number)),
+    samples: [0, 1, 300, 0xffff].map((generation) => newEpoch(random, generation)),
   });
 });
 
@@ -166,4 +166,13 @@ test("each type of chunk has its id key; tables share that of lists", () => {
   assert.equal(new Set(keys).size, 3);
   assert.deepEqual(idKeyOf(constants, "table"), idKeyOf(constants, "list"));
   assert.equal(new Set(Object.values(newEpoch(random, pick(9))).map(String)).size, 5);
+});
+
+test("an epoch's number holds its generation, and differs between devices that turn it at once", () => {
+  for (const generation of [0, 1, 300, 0xffff]) {
+    const numbers = Array.from({ length: 20 }, () => newEpoch(random, generation).number);
+    for (const number of numbers) assert.equal(Math.floor(number / 65_536), generation);
+    assert.ok(new Set(numbers).size > 10);
+  }
+  for (let i = 0; i < 50; i++) assert.ok(newEpoch(random, 2).number > newEpoch(random, 1).number, "newer is larger");
 });

@@ -12,11 +12,13 @@ import { open, seal } from "../../src/format/aead.js";
 import { blake3, blake3Derive } from "../../src/format/blake3.js";
 import { openDevicePart, openRootPart, readDevicePart, readRootPart } from "../../src/format/capsule.js";
 import { checkCertificate, readCertificate } from "../../src/format/certificate.js";
+import { decodeRecords, encodeRecords } from "../../src/format/checkpoint.js";
 import { openFrame } from "../../src/format/frame.js";
 import { hashOf, keyedHash } from "../../src/format/hash.js";
 import { entropyOf, phraseKeys, phraseOf } from "../../src/format/keys.js";
 import { verifyLeaves } from "../../src/format/leaves.js";
 import { checkRecord, decodeRecord, openRecord } from "../../src/format/record.js";
+import * as rootSigned from "../../src/format/root-signed.js";
 import { decodeHeader, frameOffsets, SegmentReader, trailerBytes } from "../../src/format/segment.js";
 import { sign, signingKeyOf, verify } from "../../src/format/sign.js";
 import { counted, cutsOf, folderOf } from "../vectors/cuts.js";
@@ -93,6 +95,30 @@ const openers: Readonly<Record<string, Open>> = {
   "capsule-root": (bytes, { entropy }) => plainly(openRootPart(phraseKeys(unhex(entropy)), readRootPart(bytes))),
   "capsule-device": (bytes, { entropy, rootPublic }) =>
     plainly(openDevicePart(phraseKeys(unhex(entropy)), readDevicePart(bytes, unhex(rootPublic)))),
+  "body-certify": (bytes, { vault, rootPublic }) => {
+    const body = rootSigned.decodeCertify(bytes);
+    rootSigned.checkCertify(body, unhex(vault), unhex(rootPublic));
+    assert.deepEqual(rootSigned.encodeCertify(body), bytes);
+    return plainly(body);
+  },
+  "body-succeed": (bytes, { vault, rootPublic }) => {
+    const body = rootSigned.decodeSucceed(bytes);
+    rootSigned.checkSucceed(body, unhex(vault), unhex(rootPublic));
+    assert.deepEqual(rootSigned.encodeSucceed(body), bytes);
+    return plainly(body);
+  },
+  "body-revoke": (bytes, { vault, rootPublic }) => {
+    const body = rootSigned.decodeRevoke(bytes);
+    rootSigned.checkRevoke(body, unhex(vault), unhex(rootPublic));
+    assert.deepEqual(rootSigned.encodeRevoke(body), bytes);
+    return plainly(body);
+  },
+  "kept-records": (bytes) => {
+    const all = decodeRecords(bytes);
+    assert.deepEqual(encodeRecords(all), bytes);
+    for (const each of all) decodeRecord(each);
+    return plainly(all);
+  },
   frame: (bytes, { key, header, number, raw }) => {
     const opened = openFrame(unhex(key), unhex(header), number, raw.length / 2, bytes);
     assert.equal(hex(opened.raw), raw);

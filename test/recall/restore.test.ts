@@ -23,6 +23,7 @@ import { Problem } from "../../src/base/errors.js";
 import { native } from "../../src/base/native.js";
 import { realSystem } from "../../src/base/system.js";
 import { entryFlags } from "../../src/format/entry.js";
+import { defaultClass } from "../../src/format/listing.js";
 import type { RestoreEvent, RestoreSummary } from "../../src/recall/events.js";
 import { restore } from "../../src/recall/restore.js";
 import { segmentPath } from "../../src/store/segments.js";
@@ -85,7 +86,7 @@ async function problem(work: Promise<unknown>, code: string, message?: RegExp): 
 
 /** Turn one byte of the stored chunk that holds `bytes` over. */
 function spoil(bytes: Buffer, type: "data" | "tree" | "list" = "data"): void {
-  const session = it.vault.store.session({ copies: 2, minimum: 1, importance: "normal" });
+  const session = it.vault.store.session(defaultClass);
   const id = session.idOf(type, bytes);
   session.close();
   spoilId(id);
@@ -232,7 +233,7 @@ test("a target that is a symbolic link to an empty folder is that folder", async
 test("missing data is found before anything is written", async () => {
   const lost = random(100_000);
   const sketch = folder({ a: folder({ kept: file("kept"), "lost-1": file([lost]) }), "lost-2": file([lost, 9, lost]) });
-  const session = it.vault.store.session({ copies: 2, minimum: 1, importance: "normal" });
+  const session = it.vault.store.session(defaultClass);
   session.put("data", lost);
   await session.commit(() => []);
   session.close();

@@ -14,6 +14,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
 import { realSystem } from "../../src/base/system.js";
+import { defaultClass, objectKinds } from "../../src/format/listing.js";
 import { segmentPath } from "../../src/store/segments.js";
 import type { SegmentRow } from "../../src/store/catalogue.js";
 import { type CheckOptions, check } from "../../src/upkeep/check.js";
@@ -54,7 +55,7 @@ async function checked(readData: CheckOptions["readData"] = false): Promise<Chec
 }
 
 function segmentOf(bytes: Buffer): SegmentRow {
-  const session = it.vault.store.session({ copies: 2, minimum: 1, importance: "normal" });
+  const session = it.vault.store.session(defaultClass);
   const place = it.vault.store.catalogue.chunk(session.idOf("data", bytes));
   session.close();
   const segment = place && it.vault.store.catalogue.segment(place.segment);
@@ -115,7 +116,7 @@ test("a segment that is cut short, and one whose table is damaged", async () => 
 
 test("a metadata segment gone: folders are named, files below are not guessed", async () => {
   const { catalogue } = it.vault.store;
-  const metadata = [...catalogue.segments()].filter(({ listing }) => listing.kind === "metadataSegment");
+  const metadata = [...catalogue.segments()].filter(({ listing }) => listing.kind === objectKinds.metadataSegment);
   rmSync(pathOf(metadata.at(-1) as SegmentRow));
   await it.reopen();
   const { lines } = await checked();
@@ -164,7 +165,7 @@ test("a share or an amount of data: as many segments as it takes, from anywhere"
 
 test("an index that has lost a row, misplaces one, or has one too many", async () => {
   const { catalogue } = it.vault.store;
-  const session = it.vault.store.session({ copies: 2, minimum: 1, importance: "normal" });
+  const session = it.vault.store.session(defaultClass);
   const id = session.idOf("data", changed);
   session.close();
   const place = catalogue.chunk(id);
@@ -184,7 +185,7 @@ test("an index that tells of a revision or segment that no log has", async () =>
   catalogue.write(() => catalogue.addRevision({ ...row, id: Buffer.alloc(32, 9) }));
   const segment = segmentOf(changed);
   catalogue.write(() =>
-    catalogue.addSegment({ ...segment, listing: { ...segment.listing, name: Buffer.alloc(32, 7) }, salt: random(32) }),
+    catalogue.addSegment({ ...segment, listing: { ...segment.listing, name: Buffer.alloc(32, 7), salt: random(32) } }),
   );
   const { lines } = await checked();
   assert.match(lines, /^index revision 0909090909090909… it is in the index but in no log/m);
@@ -212,7 +213,9 @@ test("a segment file that no record lists is a note, no damage", async () => {
 });
 
 test("a chunk that only a long attribute mentions counts as part of its file", async () => {
-  const mail = [...it.vault.store.catalogue.segments()].filter(({ listing }) => listing.kind === "dataSegment").at(-1);
+  const mail = [...it.vault.store.catalogue.segments()]
+    .filter(({ listing }) => listing.kind === objectKinds.dataSegment)
+    .at(-1);
   rmSync(pathOf(mail as SegmentRow));
   const { lines } = await checked();
   assert.match(lines, /^file host\/mail@\S+:\/inbox /m);

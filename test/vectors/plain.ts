@@ -1,11 +1,14 @@
 /** Vectors of everything that is encoded and not sealed. */
 import { Reader, Writer } from "../../src/base/bytes.js";
-import * as bodies from "../../src/format/bodies.js";
+import * as checkpoint from "../../src/format/checkpoint.js";
 import { decodeList, encodeList } from "../../src/format/content.js";
 import { type Entry, readEntry, writeEntry } from "../../src/format/entry.js";
 import { readFields, writeFields } from "../../src/format/fields.js";
 import { decodeHints, encodeHints } from "../../src/format/frame.js";
+import { decodeGenesis, encodeGenesis } from "../../src/format/genesis.js";
 import { newConstants, newEpoch, readConstants, readEpoch, writeConstants, writeEpoch } from "../../src/format/keys.js";
+import * as listings from "../../src/format/listing.js";
+import * as revisions from "../../src/format/revision.js";
 import { decodeFooter, decodeTableObject, encodeFooter, encodeTableObject } from "../../src/format/table.js";
 import { decodeTree, encodeTree } from "../../src/format/tree.js";
 import { plainFile, randomOf } from "../format/given.js";
@@ -80,19 +83,21 @@ const certificate = {
   device: fixed("device", 32),
   rights: 1,
   issued: 1_700_000_000_000_000_000n,
+  fields: [],
   signature: fixed("signature", 64),
 };
 const listing = {
   name: id,
   length: 65_536,
-  kind: "dataSegment",
-  class: { copies: 2, minimum: 1, importance: "normal" },
+  kind: listings.objectKinds.dataSegment,
+  salt: fixed("salt", 32),
+  class: listings.defaultClass,
   adopted: false,
+  fields: [],
 };
-const logs = [{ log: id, seq: (1n << 64n) - 1n }];
 const [low, high] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
 
-const revision: bodies.RevisionBody = {
+const revision: revisions.RevisionBody = {
   fileset: fixed("fileset", 16),
   filesetName: "home",
   host: "tälk",
@@ -307,16 +312,16 @@ export const plains: readonly Plain[] = [
   },
   {
     name: "epoch",
-    what: "number varint ‖ data key 32 ‖ metadata key 32 ‖ table key 32 ‖ log key 32",
+    what: "number varint (generation * 65,536 + 16 random bits) ‖ keys of data, metadata, table, log, 32 each",
     ...whole(writeEpoch, readEpoch),
-    samples: [["number 300", newEpoch(randomOf("epoch", "frozen"), 300)]],
-    hostile: (bytes) => [["a number of 33 bits", changed(bytes, 0, [0x80, 0x80, 0x80, 0x80, 0x10], 2)]],
+    samples: [["of generation 300", newEpoch(randomOf("epoch", "frozen"), 300)]],
+    hostile: (bytes) => [["a number of 33 bits", changed(bytes, 0, [0x80, 0x80, 0x80, 0x80, 0x10], 4)]],
   },
   {
     name: "body-genesis",
     what: "certificate ‖ root public key 32 ‖ random 16 ‖ 0, or 1 ‖ log 32 ‖ seq u64 ‖ id 32 ‖ fields",
-    encode: bodies.encodeGenesis,
-    decode: bodies.decodeGenesis,
+    encode: encodeGenesis,
+    decode: decodeGenesis,
     samples: [
       [
         "with a predecessor",
@@ -334,27 +339,58 @@ export const plains: readonly Plain[] = [
   },
   {
     name: "body-list",
-    what: "count ‖ { name 32 ‖ bytes varint ‖ kind u8 ‖ copies u8 ‖ minimum u8 ‖ importance u8 ‖ adopted u8 }",
-    encode: bodies.encodeList,
-    decode: bodies.decodeList,
+    what: "count ‖ listings: { name 32 ‖ bytes varint ‖ kind u8 ‖ salt 32 ‖ copies u8 ‖ minimum u8 ‖ importance u8 ‖ adopted u8 ‖ fields } ‖ fields; unknown kinds and importances are kept",
+    encode: (body: listings.ListBody) => listings.encodeListings(body.listings, body.fields),
+    decode: listings.decodeListings,
     samples: [
-      ["two objects", [listing, { ...listing, name: low, kind: "metadataSegment", adopted: true }]],
-      ["none", []],
+      [
+        "two objects",
+        {
+          listings: [listing, { ...listing, name: low, kind: listings.objectKinds.metadataSegment, adopted: true }],
+          fields: [],
+        },
+      ],
+      ["none", { listings: [], fields: [] }],
+      [
+        "2 TiB of a kind and importance that this version does not know",
+        {
+          listings: [
+            { ...listing, kind: 200, length: 2 ** 41, class: { copies: 0, minimum: 255, importance: 99 } },
+            { ...listing, name: low, fields: [{ number: 1, bytes: Buffer.from("x") }] },
+          ],
+          fields: [{ number: 3, bytes: Buffer.from("y") }],
+        },
+      ],
     ],
     hostile: (bytes) => [
-      ["kind 4", changed(bytes, 36, [4])],
-      ["importance 0", changed(bytes, 39, [0])],
-      ["adopted 2", changed(bytes, 40, [2])],
-      ["an object of 1 GiB and one byte", changed(bytes, 33, [0x81, 0x80, 0x80, 0x80, 4], 3)],
-      ["1,025 listings announced", changed(bytes, 0, [0x81, 8], 1)],
+      ["adopted 2", changed(bytes, 72, [2])],
+      ["a data segment of 1 GiB and one byte", changed(bytes, 33, [0x81, 0x80, 0x80, 0x80, 4], 3)],
+      ["257 listings announced", changed(bytes, 0, [0x81, 2], 1)],
+      ["an even field of a listing", changed(bytes, 73, [1, 2, 0], 1), "unsupported"],
+      ["an even field of the list", changed(bytes, -1, [1, 2, 0], 1), "unsupported"],
+    ],
+  },
+  {
+    name: "body-list-secret",
+    what: "count ‖ { salt of a data segment 32 ‖ id of its table object 32 ‖ salt of the segment that holds it 32 } ‖ fields",
+    encode: (body: ReturnType<typeof listings.decodeTablePlaces>) =>
+      listings.encodeTablePlaces(body.places, body.fields),
+    decode: listings.decodeTablePlaces,
+    samples: [
+      ["one table", { places: [{ salt: low, table: id, holder: high }], fields: [] }],
+      ["none", { places: [], fields: [] }],
+    ],
+    hostile: (bytes) => [
+      ["two announced", changed(bytes, 0, [2])],
+      ["257 announced", changed(bytes, 0, [0x81, 2], 1)],
     ],
   },
   {
     name: "body-release",
-    what: "count ‖ names 32 each",
-    encode: bodies.encodeRelease,
-    decode: bodies.decodeRelease,
-    samples: [["two names", [low, high]]],
+    what: "count ‖ names 32 each ‖ fields",
+    encode: listings.encodeRelease,
+    decode: listings.decodeRelease,
+    samples: [["two names", { names: [low, high], fields: [] }]],
     hostile: (bytes) => [
       ["three announced", changed(bytes, 0, [3])],
       ["1,025 announced", changed(bytes, 0, [0x81, 8], 1)],
@@ -362,25 +398,25 @@ export const plains: readonly Plain[] = [
   },
   {
     name: "body-hold",
-    what: "until, nanoseconds since 1970, zigzag varint ‖ count ‖ names 32 each",
-    encode: bodies.encodeHold,
-    decode: bodies.decodeHold,
-    samples: [["one name", { names: [low], until: 1_700_000_000_000_000_000n }]],
+    what: "until, nanoseconds since 1970, zigzag varint ‖ count ‖ names 32 each ‖ fields",
+    encode: listings.encodeHold,
+    decode: listings.decodeHold,
+    samples: [["one name", { until: 1_700_000_000_000_000_000n, names: [low], fields: [] }]],
     hostile: (bytes) => [["two announced", changed(bytes, 9, [2])]],
   },
   {
     name: "body-checkpoint",
     what: "name 32 ‖ bytes varint ‖ listings varint ‖ fields",
-    encode: bodies.encodeCheckpoint,
-    decode: bodies.decodeCheckpoint,
-    samples: [["of 2,000 listings", { listName: id, listBytes: 84_012, listings: 2000, fields: [] }]],
+    encode: checkpoint.encodeCheckpoint,
+    decode: checkpoint.decodeCheckpoint,
+    samples: [["of 2,000 listings", { listName: id, listBytes: 150_012, listings: 2000, fields: [] }]],
     hostile: (bytes) => [["an even field", changed(bytes, -1, [1, 4, 0]), "unsupported"]],
   },
   {
     name: "checkpoint-list",
     what: 'the object that a checkpoint names: "BCOOPLST" ‖ count ‖ listings, ascending by name',
-    encode: bodies.encodeCheckpointList,
-    decode: bodies.decodeCheckpointList,
+    encode: checkpoint.encodeCheckpointList,
+    decode: checkpoint.decodeCheckpointList,
     samples: [
       [
         "two objects",
@@ -399,56 +435,41 @@ export const plains: readonly Plain[] = [
   },
   {
     name: "body-checkpoint-secret",
-    what: "kept ‖ ids ‖ held ‖ ids ‖ certificates ‖ … ‖ content (size varint, 0 for none ‖ level u8 ‖ id 32) ‖ fields",
-    encode: bodies.encodeCheckpointSecret,
-    decode: bodies.decodeCheckpointSecret,
+    what: "kept content ‖ 0, or 1 ‖ salt 32 ‖ tables content ‖ fields; a content is size varint, and where that is not 0: level u8 ‖ id 32",
+    encode: checkpoint.encodeCheckpointSecret,
+    decode: checkpoint.decodeCheckpointSecret,
     samples: [
       [
         "one of each",
-        { kept: [low, high], held: [low], certificates: [certificate], more: { size: 9n, level: 0, id }, fields: [] },
+        { kept: { size: 9n, level: 0, id }, keptHint: low, tables: { size: 96n, level: 1, id: high }, fields: [] },
       ],
+      ["nothing kept", { kept: undefined, keptHint: undefined, tables: undefined, fields: [] }],
     ],
     hostile: (bytes) => [
-      ["2,049 kept announced", changed(bytes, 0, [0x81, 0x10], 1)],
-      ["level 13", changed(bytes, -34, [13])],
+      ["level 13", changed(bytes, 1, [13])],
+      ["a flag of 2", changed(bytes, 34, [2])],
     ],
-  },
-  {
-    name: "body-succeed",
-    what: "certificate ‖ count ‖ { log 32 ‖ seq u64 } ‖ signature 64",
-    encode: bodies.encodeSucceed,
-    decode: bodies.decodeSucceed,
-    samples: [["one log", { certificate, logs, signature: fixed("signature", 64) }]],
-    hostile: (bytes) => [["a signature of 63 bytes", hex(bytes.subarray(0, -1))]],
-  },
-  {
-    name: "body-revoke",
-    what: "device 32 ‖ count ‖ { log 32 ‖ seq u64 } ‖ signature 64",
-    encode: bodies.encodeRevoke,
-    decode: bodies.decodeRevoke,
-    samples: [["one log", { device: low, logs, signature: fixed("signature", 64) }]],
-    hostile: (bytes) => [["257 logs announced", changed(bytes, 32, [0x81, 2], 1)]],
   },
   {
     name: "body-revision",
-    what: "see RevisionBody in src/format/bodies.ts, in its order; hint and contents behind a flag or a size of 0",
-    encode: bodies.encodeRevision,
-    decode: bodies.decodeRevision,
+    what: "see RevisionBody in src/format/revision.ts, in its order; hint and contents behind a flag or a size of 0",
+    encode: revisions.encodeRevision,
+    decode: revisions.decodeRevision,
     samples: [["complete, with a hint", revision]],
     hostile: (bytes) => [
       ["a name of 65 bytes", changed(bytes, 16, [65, ...Buffer.alloc(65, 0x61)], 5)],
       ["a name that is not UTF-8", changed(bytes, 17, [0xff])],
       ["complete is 2", changed(bytes, 36, [2])],
       ["a root with a name", changed(bytes, 37, [1, 0x61], 1)],
-      ["a root that is a pipe", hex(bodies.encodeRevision({ ...revision, root: { ...pipe, name: root.name } }))],
+      ["a root that is a pipe", hex(revisions.encodeRevision({ ...revision, root: { ...pipe, name: root.name } }))],
     ],
   },
   {
     name: "body-forget",
-    what: "undo u8 ‖ count ‖ ids 32 each",
-    encode: bodies.encodeForget,
-    decode: bodies.decodeForget,
-    samples: [["one, undone", { revisions: [low], undo: true }]],
+    what: "undo u8 ‖ count ‖ ids 32 each ‖ fields",
+    encode: revisions.encodeForget,
+    decode: revisions.decodeForget,
+    samples: [["one, undone", { revisions: [low], undo: true, fields: [] }]],
     hostile: (bytes) => [
       ["undo is 2", changed(bytes, 0, [2])],
       ["1,801 announced", changed(bytes, 1, [0x89, 14], 1)],
@@ -456,18 +477,18 @@ export const plains: readonly Plain[] = [
   },
   {
     name: "body-moved",
-    what: "count ‖ old salts 32 each ‖ count ‖ new salts 32 each",
-    encode: bodies.encodeMoved,
-    decode: bodies.decodeMoved,
-    samples: [["two to one", { from: [low, high], to: [id] }]],
+    what: "count ‖ old salts 32 each ‖ count ‖ new salts 32 each ‖ fields",
+    encode: revisions.encodeMoved,
+    decode: revisions.decodeMoved,
+    samples: [["two to one", { from: [low, high], to: [id], fields: [] }]],
     hostile: (bytes) => [["901 announced", changed(bytes, 0, [0x85, 7], 1)]],
   },
   {
     name: "body-note",
-    what: "revision 32 ‖ pinned u8 ‖ text blob",
-    encode: bodies.encodeNote,
-    decode: bodies.decodeNote,
-    samples: [["pinned", { revision: low, pinned: true, text: "before the upgrade ☃" }]],
+    what: "revision 32 ‖ pinned u8 ‖ text blob ‖ fields",
+    encode: revisions.encodeNote,
+    decode: revisions.decodeNote,
+    samples: [["pinned", { revision: low, pinned: true, text: "before the upgrade ☃", fields: [] }]],
     hostile: (bytes) => [
       ["pinned is 2", changed(bytes, 32, [2])],
       ["1,025 bytes of text announced", changed(bytes, 33, [0x81, 8], 1)],

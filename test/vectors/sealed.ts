@@ -5,10 +5,20 @@ import { format } from "../../src/base/limits.js";
 import { seal } from "../../src/format/aead.js";
 import { sealDevicePart, sealRootPart } from "../../src/format/capsule.js";
 import { certify, rights, writeCertificate } from "../../src/format/certificate.js";
+import type { Fields } from "../../src/format/fields.js";
 import { boxContext, boxTypes, sealFrame } from "../../src/format/frame.js";
-import { newConstants, newEpoch, phraseKeys, phraseOf } from "../../src/format/keys.js";
+import { encodeRecords } from "../../src/format/checkpoint.js";
+import { newConstants, newEpoch, phraseKeys, phraseOf, vaultIdOf } from "../../src/format/keys.js";
 import { NameHasher, proofOf } from "../../src/format/leaves.js";
 import { type RecordDraft, recordTypes, sealRecord } from "../../src/format/record.js";
+import {
+  encodeCertify,
+  encodeRevoke,
+  encodeSucceed,
+  signCertify,
+  signRevoke,
+  signSucceed,
+} from "../../src/format/root-signed.js";
 import { SegmentBuilder } from "../../src/format/segment.js";
 import { sign, signingKeyOf } from "../../src/format/sign.js";
 import { randomOf, smallOrderKeys } from "../format/given.js";
@@ -163,15 +173,27 @@ function certificates(): VectorFile {
   };
   const bytes = encoded(certificate);
   const small = { ...certificate, device: smallOrderKeys[4] as Buffer };
+  const grown = { ...certificate, fields: [{ number: 7, bytes: Buffer.from("site") }] };
+  const grownSigned = { ...grown, signature: sign(root, "certificate", encoded(grown).subarray(0, -64)) };
   const smallSigned = { ...small, signature: sign(root, "certificate", encoded(small).subarray(0, -64)) };
   return {
     format: "certificate",
-    what: "vault 32 ‖ device 32 ‖ rights varint ‖ issued zigzag varint ‖ signature 64 by the root key",
+    what: "suite u8 ‖ vault 32 ‖ device 32 ‖ rights varint ‖ issued zigzag varint ‖ fields ‖ signature 64 by the root key",
     shared: { root: hex(root.seed), rootPublic: hex(root.publicKey) },
-    vectors: [{ what: "a device that may write", input: plainly(certificate), bytes: hex(bytes) }],
+    vectors: [
+      { what: "a device that may write", input: plainly(certificate), bytes: hex(bytes) },
+      {
+        what: "with a field that this version does not know",
+        input: plainly(grownSigned),
+        bytes: hex(encoded(grownSigned)),
+      },
+    ],
     hostile: [
-      damaged("more rights than were signed", changed(bytes, 64, [3]), "format"),
-      damaged("another device", changed(bytes, 32, [...stranger.publicKey]), "format"),
+      damaged("suite 2", changed(bytes, 0, [2]), "format"),
+      damaged("more rights than were signed", changed(bytes, 65, [3]), "format"),
+      damaged("another device", changed(bytes, 33, [...stranger.publicKey]), "format"),
+      damaged("a field that was not signed", changed(bytes, -65, [1, 7, 0], 1), "format"),
+      damaged("an even field", changed(bytes, -65, [1, 8, 0], 1), "unsupported"),
       damaged(
         "signed by another key",
         hex(encoded({ ...certificate, signature: sign(stranger, "certificate", bytes.subarray(0, -64)) })),
@@ -199,14 +221,14 @@ function rootParts(): VectorFile {
     epoch,
     fields: [{ number: 3, bytes: Buffer.from("x") }],
   };
-  const bytes = sealRootPart(phrase, secrets, random);
-  const other = sealRootPart(phraseKeys(random(32)), secrets, random);
-  const swapped = Buffer.concat([bytes.subarray(0, 105), other.subarray(105, -64)]);
+  const bytes = sealRootPart(phrase, 5n, secrets, random);
+  const other = sealRootPart(phraseKeys(random(32)), 5n, secrets, random);
+  const swapped = Buffer.concat([bytes.subarray(0, 114), other.subarray(114, -64)]);
   return {
     format: "capsule-root",
-    what: '"BCOOPCR1" ‖ suite ‖ root, slot and recovery public keys ‖ commitment 32 ‖ box ‖ signature of the root key',
+    what: '"BCOOPCR1" ‖ suite ‖ version u64 ‖ root, slot and recovery public keys ‖ fields ‖ commitment 32 ‖ box ‖ signature of the root key',
     shared: { entropy: hex(entropy) },
-    vectors: [{ what: "opened by the phrase of this entropy", input: plainly(secrets), bytes: hex(bytes) }],
+    vectors: [{ what: "version 5, opened by the phrase of this entropy", input: plainly(secrets), bytes: hex(bytes) }],
     hostile: [
       damaged("sealed under another phrase", hex(other), "phrase"),
       damaged(
@@ -216,7 +238,9 @@ function rootParts(): VectorFile {
       ),
       damaged("another magic", changed(bytes, 0, [0]), "format"),
       damaged("suite 2", changed(bytes, 8, [2]), "format"),
-      damaged("a bit of the slot key is flipped", changed(bytes, 41, [bytes[41]! ^ 1]), "format"),
+      damaged("a higher version than was signed", changed(bytes, 9, [6]), "format"),
+      damaged("a bit of the slot key is flipped", changed(bytes, 49, [bytes[49]! ^ 1]), "format"),
+      damaged("an even clear field", changed(bytes, 113, [1, 2, 0], 1), "unsupported"),
       damaged("a bit of the box is flipped", changed(bytes, -65, [bytes.at(-65)! ^ 1]), "format"),
       damaged(
         "signed by another key",
@@ -228,6 +252,9 @@ function rootParts(): VectorFile {
     ],
   };
 }
+
+/** magic, suite and a certificate without fields stand before it */
+const deviceVersionAt = 8 + 1 + (1 + 32 + 32 + 1 + 9 + 1 + 64);
 
 function deviceParts(): VectorFile {
   const random = fixed("device part");
@@ -244,7 +271,7 @@ function deviceParts(): VectorFile {
   const body = bytes.subarray(0, -64);
   return {
     format: "capsule-device",
-    what: '"BCOOPCD1" ‖ suite ‖ certificate ‖ version u64 ‖ ephemeral key 32 ‖ box ‖ signature of the device',
+    what: '"BCOOPCD1" ‖ suite ‖ certificate ‖ version u64 ‖ ephemeral key 32 ‖ fields ‖ commitment 32 ‖ box ‖ signature of the device',
     shared: { entropy: hex(entropy), rootPublic: hex(root.publicKey) },
     vectors: [{ what: "version 7", input: plainly(secrets), bytes: hex(bytes) }],
     hostile: [
@@ -259,9 +286,123 @@ function deviceParts(): VectorFile {
         hex(Buffer.concat([body, sign(device, "capsule root part", body)])),
         "format",
       ),
-      damaged("sealed to another recovery key", hex(part(device, certificate, phraseKeys(random(32)).recoveryPublic))),
-      damaged("a higher version than was signed", changed(bytes, 9 + 32 + 32 + 1 + 9 + 64, [8]), "format"),
+      damaged(
+        "sealed to another recovery key",
+        hex(part(device, certificate, phraseKeys(random(32)).recoveryPublic)),
+        "phrase",
+      ),
+      damaged("a higher version than was signed", changed(bytes, deviceVersionAt, [8]), "format"),
+      damaged("an even clear field", changed(bytes, deviceVersionAt + 8 + 32, [1, 2, 0], 1), "unsupported"),
       damaged("a byte follows", `${hex(bytes)}00`, "format"),
+    ],
+  };
+}
+
+const about: { vault: Buffer; serial: bigint; fields: Fields } = { vault, serial: 3n, fields: [] };
+const logs = [{ log: fixed("log")(32), seq: (1n << 64n) - 1n }];
+
+/** One kind of statement by the root key, well signed and in every way that a reader must refuse. */
+function statementFile(
+  name: string,
+  what: string,
+  make: (by: typeof root, of: typeof about) => { readonly input: unknown; readonly bytes: Buffer },
+  others: readonly string[],
+): VectorFile {
+  const { input, bytes } = make(root, about);
+  const grown = make(root, { ...about, fields: [{ number: 9, bytes: Buffer.from("why") }] });
+  const scope = bytes.subarray(0, -64);
+  const bad = (why: string, of: Uint8Array, code: Hostile["code"] = "format"): Hostile => damaged(why, hex(of), code);
+  return {
+    format: `body-${name}`,
+    what: `vault 32 ‖ serial u64 ‖ ${what} ‖ fields ‖ signature 64 by the root key over all before it, domain "${name} record"`,
+    shared: { vault: hex(vault), root: hex(root.seed), rootPublic: hex(root.publicKey) },
+    vectors: [
+      { what: "statement number 3", input: plainly(input), bytes: hex(bytes) },
+      { what: "with a field that this version does not know", input: plainly(grown.input), bytes: hex(grown.bytes) },
+    ],
+    hostile: [
+      ...others.map((domain) =>
+        bad(`signed in the domain "${domain}"`, Buffer.concat([scope, sign(root, domain, scope)])),
+      ),
+      bad(
+        "of another vault, signed by this root key",
+        make(root, { ...about, vault: vaultIdOf(stranger.publicKey) }).bytes,
+      ),
+      bad(
+        "of another vault and its root key",
+        make(stranger, { ...about, vault: vaultIdOf(stranger.publicKey) }).bytes,
+      ),
+      bad("signed by another key", make(stranger, about).bytes),
+      damaged("another serial than was signed", changed(bytes, 32, [4]), "format"),
+      damaged("a bit of the vault is flipped", changed(bytes, 0, [bytes[0]! ^ 1]), "format"),
+      damaged("a bit of the statement is flipped", changed(bytes, -70, [bytes.at(-70)! ^ 1]), "format"),
+      damaged("a bit of the signature is flipped", changed(bytes, -1, [bytes.at(-1)! ^ 0x10]), "format"),
+      damaged("an even field", changed(bytes, -65, [1, 2, 0], 1), "unsupported"),
+      bad("the last byte is missing", bytes.subarray(0, -1)),
+      damaged("a byte follows", `${hex(bytes)}00`, "format"),
+    ],
+  };
+}
+
+const certifying = (): VectorFile =>
+  statementFile(
+    "certify",
+    "certificate",
+    (by, of) => {
+      const input = signCertify(by, { ...of, certificate });
+      return { input, bytes: encodeCertify(input) };
+    },
+    ["succeed record", "certificate", "record"],
+  );
+
+const succeeding = (): VectorFile =>
+  statementFile(
+    "succeed",
+    "certificate ‖ count ‖ { log 32 ‖ seq u64 }",
+    (by, of) => {
+      const input = signSucceed(by, { ...of, certificate, logs });
+      return { input, bytes: encodeSucceed(input) };
+    },
+    ["certify record", "revoke record"],
+  );
+
+const revoking = (): VectorFile =>
+  statementFile(
+    "revoke",
+    "device 32 ‖ count ‖ { log 32 ‖ seq u64 }",
+    (by, of) => {
+      const input = signRevoke(by, { ...of, device: device.publicKey, logs });
+      return { input, bytes: encodeRevoke(input) };
+    },
+    ["succeed record", "certify record"],
+  );
+
+function keptRecords(): VectorFile {
+  const random = fixed("kept records");
+  const draft = (seq: bigint, secret: string): RecordDraft => ({
+    type: recordTypes.note,
+    vault,
+    log: random(32),
+    seq,
+    previous: random(32),
+    time: seq,
+    clear: Buffer.alloc(0),
+    secret: Buffer.from(secret),
+  });
+  const all = [1n, 2n].map((seq) => sealRecord(draft(seq, `note ${seq}`), epoch, device, random).bytes);
+  const bytes = encodeRecords(all);
+  return {
+    format: "kept-records",
+    what: "whole records, each behind its length as varint: what a checkpoint keeps of those before it",
+    vectors: [
+      { what: "two records", input: plainly(all), bytes: hex(bytes) },
+      { what: "none", input: [], bytes: "" },
+    ],
+    hostile: [
+      damaged("the last byte is missing", hex(bytes.subarray(0, -1)), "format"),
+      damaged("a length that nothing follows", `${hex(bytes)}01`, "format"),
+      damaged("65,537 bytes announced", "818004", "format"),
+      damaged("a length that is not in its shortest form", `8100${hex(bytes.subarray(0, 1))}`, "format"),
     ],
   };
 }
@@ -403,6 +544,10 @@ export function sealedFiles(): VectorFile[] {
     certificates,
     rootParts,
     deviceParts,
+    certifying,
+    succeeding,
+    revoking,
+    keptRecords,
     frames,
     segments,
     records,
