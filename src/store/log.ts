@@ -219,6 +219,26 @@ export class LogFile {
     fdatasyncSync(this.#fd);
   }
 
+  /**
+   * Cut a damaged log before its first unreadable record, a copy kept beside it. False where there is no damage.
+   * What the cut records told is for the catalogue to say, see `Store.mendLogs`.
+   */
+  mend(): boolean {
+    native().lock(this.#fd, true, true);
+    try {
+      let head = this.first;
+      for (const next of this.after(head)) head = next;
+      if (head.end === this.size || !anyRecordAfter(this.#fd, head.end, this.size, this.device, head.record))
+        return false;
+      this.keepCopy();
+      ftruncateSync(this.#fd, head.end);
+      fdatasyncSync(this.#fd);
+      return true;
+    } finally {
+      native().unlock(this.#fd);
+    }
+  }
+
   /** bytes of the file */
   get size(): number {
     return fstatSync(this.#fd).size;
@@ -257,5 +277,8 @@ export class LogFile {
 }
 
 function damagedLog(path: string, why: string): Problem {
-  return new Problem("damaged", `the log ${path} is damaged: ${why}; run "bcoopfs check" and keep the file`);
+  return new Problem(
+    "damaged",
+    `the log ${path} is damaged: ${why}; "bcoopfs repair" goes on in a new log and keeps this one`,
+  );
 }

@@ -196,6 +196,21 @@ export class Store {
     return tree === undefined || (place !== undefined && this.holds(place.segment, lowestClass));
   }
 
+  /**
+   * Where the middle of a log is damaged: cut it there, keep a copy, and go on in a new log with what the catalogue
+   * knows. Returns how many logs were mended.
+   */
+  async mendLogs(): Promise<number> {
+    this.#use.exclusive();
+    try {
+      const mended = this.#logs.filter((log) => log.mend()).length;
+      if (mended > 0) await this.#revertedHome();
+      return mended;
+    } finally {
+      this.#use.shared();
+    }
+  }
+
   /** Make the catalogue again from segments and logs alone; sealed segments that no log lists are listed. */
   async rebuild(): Promise<void> {
     this.#use.exclusive();
@@ -411,7 +426,7 @@ class Use {
     if (!this.tryExclusive())
       throw new Problem(
         "busy",
-        "the index has to be made again, but another bcoopfs process uses this home; stop it (umount, daemon) and run this again",
+        "the index has to be made again, but another bcoopfs process uses this home; stop it (umount) and run this again",
       );
   }
 

@@ -3,7 +3,7 @@
  * can still be opened in it is stored anew, and what cannot is struck from the index, so that the next snapshot reads
  * all files again and stores what is still there. Nothing is deleted, and no loss is hidden.
  *
- *   verify every listed segment → set the damaged aside → store anew what opens → index from what is left → no stat sheets
+ *   logs → verify every listed segment → set the damaged aside → store anew what opens → index from what is left → no stat sheets
  * @module
  */
 import { readFileSync, renameSync } from "node:fs";
@@ -34,6 +34,8 @@ export interface Mended {
 }
 
 export interface RepairSummary extends RebuildSummary {
+  /** damaged logs that were cut, and gone on from in a new one */
+  readonly logs: number;
   readonly mended: readonly Mended[];
 }
 
@@ -41,6 +43,7 @@ export interface RepairSummary extends RebuildSummary {
 export async function repair(vault: Vault, signal: AbortSignal, on: (mended: Mended) => void): Promise<RepairSummary> {
   const pace = new Pace(vault.system, signal, () => {});
   const mended: Mended[] = [];
+  const logs = await vault.store.mendLogs();
   for (const row of [...vault.store.catalogue.segments()]) {
     await pace.rest();
     if (isWhole(vault, row)) continue;
@@ -57,7 +60,7 @@ export async function repair(vault: Vault, signal: AbortSignal, on: (mended: Men
   }
   const rebuilt = await rebuildIndex(vault);
   if (mended.length > 0) dropStatSheets(vault.home.stat);
-  return { ...rebuilt, mended };
+  return { ...rebuilt, logs, mended };
 }
 
 function isWhole(vault: Vault, row: SegmentRow): boolean {

@@ -48,7 +48,7 @@ function armour(line: string, body: Buffer): string {
 function unarmour(text: Buffer, line: string, file: string): Reader {
   const damaged = new Problem(
     "damaged",
-    `${file} is damaged; restore it from a copy, or use the recovery phrase on a new home`,
+    `${file} is damaged; put it back from a copy of the home`,
   );
   const [head, hex = "", rest] = text.toString("latin1").split("\n");
   if (head !== line || rest !== "" || !/^([0-9a-f]{2})+$/.test(hex)) throw damaged;

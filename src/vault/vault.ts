@@ -130,7 +130,7 @@ export async function openVault(path: string, system: System, say: Say): Promise
   if (deviceText === undefined)
     throw new Problem(
       "damaged",
-      `${home.deviceKey} is missing; restore it from a copy, or use the recovery phrase on a new home`,
+      `${home.deviceKey} is missing; put it back from a copy of the home`,
     );
   const deviceKeys = decodeDeviceKeys(deviceText);
   const keyring = keyringOf(decodeVaultKeys(vaultText), deviceKeys);

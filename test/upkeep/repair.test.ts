@@ -1,6 +1,15 @@
 /** Repair: what damage leaves is stored anew, what is lost is named, and a later snapshot heals older revisions too. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -123,6 +132,27 @@ test("a segment of folders is damaged: the next snapshot makes them again, with 
   await save();
   assert.equal(await damage(), 0);
   await allEqual();
+});
+
+test("the middle of the log is damaged: it goes on in a new one, and every revision is still there", async () => {
+  await save();
+  for (let i = 0; i < 3; i++) {
+    writeFileSync(join(source, "names", "more"), `${i}`);
+    await save();
+  }
+  const logs = readdirSync(it.vault.home.logs);
+  const path = join(it.vault.home.logs, logs[0] as string);
+  const bytes = readFileSync(path);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
+  writeFileSync(path, bytes);
+  assert.notEqual(await damage(), 0);
+  const summary = await repair(it.vault, never, () => {});
+  assert.deepEqual([summary.logs, summary.mended.length], [1, 0]);
+  assert.equal([...allRevisions(it.vault.store.catalogue)].length, 4);
+  assert.equal(await damage(), 0);
+  await allEqual();
+  await save();
+  assert.equal(await damage(), 0);
 });
 
 test("a segment is gone: what it held is stored again", async () => {

@@ -48,7 +48,7 @@ async function repairAll(vault: Vault, options: Options, invocation: Invocation)
   const without = summary.mended.filter(({ aside }) => aside === undefined).length;
   if (lost > 0 || without > 0) invocation.exit = exitCodeOf("damaged");
   const mended = summary.mended.map((one) => ({ ...one, name: one.name.toString("hex"), aside: one.aside ?? null }));
-  tell(summary, { mended, lost_chunks: lost }, options, invocation);
+  tell(summary, { mended_logs: summary.logs, mended, lost_chunks: lost }, options, invocation);
   if (mended.length > 0 && !options.quiet)
     invocation.output.note(
       'The next snapshot reads all files again and stores what is still there; then run "bcoopfs check".',
