@@ -3,8 +3,9 @@
  * path may lead there by many ways; and reading our own mount would feed the store to itself.
  * @module
  */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { Home } from "../store/home.js";
+import { isTrusted, mountinfo, mountsIn } from "../vault/mountinfo.js";
 
 /** A device and inode as the scan gives them, in one key. */
 export function identity(major: number, minor: number, ino: bigint): string {
@@ -19,53 +20,52 @@ export function deviceParts(dev: bigint): { major: number; minor: number } {
 }
 
 /** The mounts of this program. */
-export interface OwnMounts {
+interface OwnMounts {
   /** "major:minor" of each */
   readonly devices: ReadonlySet<string>;
   /** their paths, latin1 of the raw bytes: a dead mount tells no device */
   readonly points: ReadonlySet<string>;
 }
 
-/** Every mount of this program, from the text (latin1) of /proc/self/mountinfo (proc(5)). */
-export function ownMountsIn(mountinfo: string): OwnMounts {
-  const devices = new Set<string>();
-  const points = new Set<string>();
-  for (const line of mountinfo.split("\n")) {
-    const [left, right] = line.split(" - ");
-    const [, , device, , point] = left?.split(" ") ?? [];
-    const [type, source] = right?.split(" ") ?? [];
-    if (!device || !point || !type?.startsWith("fuse")) continue;
-    if (type !== "fuse.bcoopfs" && !source?.startsWith("bcoopfs")) continue;
-    devices.add(device);
-    points.add(point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))));
-  }
-  return { devices, points };
+/** Those made by `user` or root. Another user's are folders like any other, and an error where they cannot be read. */
+function ownMountsIn(text: string, user: number): OwnMounts {
+  const lines = mountsIn(text).filter((line) => isTrusted(line, user));
+  return {
+    devices: new Set(lines.map(({ device }) => device)),
+    points: new Set(lines.map(({ rawPoint }) => rawPoint)),
+  };
 }
 
 /** Tells whether a folder is ours. Mounts that come while a run goes on are noticed when their device is met. */
 export class OwnState {
   readonly #folders: ReadonlySet<string>;
   readonly #mountinfo: () => string;
+  readonly #user: number;
   readonly #devices = new Set<string>();
   #mounts: OwnMounts;
 
-  /** @param folders all that are never saved, with what lies in them */
-  constructor(folders: readonly string[], mountinfo: () => string) {
+  /**
+   * @param folders all that are never saved, with what lies in them
+   * @param mountinfo the system's list of mounts
+   * @param user who saves
+   */
+  constructor(folders: readonly string[], mountinfo: () => string, user: number) {
     this.#folders = new Set(folders.map(identityOf).filter((known) => known !== undefined));
     this.#mountinfo = mountinfo;
-    this.#mounts = ownMountsIn(mountinfo());
+    this.#user = user;
+    this.#mounts = ownMountsIn(mountinfo(), user);
   }
 
   static here(home: Home): OwnState {
     const folders = [home.path, home.store, home.segments, home.catalogue, home.logs, home.capsule, home.stat];
-    return new OwnState(folders, () => readFileSync("/proc/self/mountinfo", "latin1"));
+    return new OwnState(folders, mountinfo, process.geteuid?.() ?? 0);
   }
 
   has(found: { devMajor: number; devMinor: number; ino: bigint }): boolean {
     const device = `${found.devMajor}:${found.devMinor}`;
     if (!this.#devices.has(device)) {
       this.#devices.add(device);
-      this.#mounts = ownMountsIn(this.#mountinfo());
+      this.#mounts = ownMountsIn(this.#mountinfo(), this.#user);
     }
     return this.#mounts.devices.has(device) || this.#folders.has(identity(found.devMajor, found.devMinor, found.ino));
   }

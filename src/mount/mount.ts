@@ -12,11 +12,12 @@ import { basename, dirname, join, resolve } from "node:path";
 import { clearInterval, setInterval } from "node:timers";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import type { System } from "../base/system.js";
+import { isDead, mountAt, mounts, runs, serverOf, sourceOf, thisProcess } from "../vault/mountinfo.js";
 import type { Vault } from "../vault/vault.js";
 import type { FuseBackend, FuseSession, SayLine } from "./backend.js";
+import { detach, detachNow } from "./detach.js";
 import { fuseNative } from "./fuse-native.js";
 import { messageOf } from "./log.js";
-import { detach, detachNow, isDead, mountAt, mounts, runs, serverOf, sourceOf, thisProcess } from "./mountinfo.js";
 import { MountTree } from "./tree.js";
 
 /** how often a server looks whether its mount is still there */

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { errnoOf, type Problem } from "../../src/base/errors.js";
 import { realSystem } from "../../src/base/system.js";
 import { checkMountpoint, clearDeadMounts, unmount } from "../../src/mount/mount.js";
-import { isDead, mountAt, mounts, serverOf } from "../../src/mount/mountinfo.js";
+import { isDead, mountAt, mounts, serverOf } from "../../src/vault/mountinfo.js";
 import {
   cannotMount,
   endServing,

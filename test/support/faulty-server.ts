@@ -1,7 +1,8 @@
 /** A mount whose file system misbehaves, for tests of the backend: DIR. Never answers reads of "hangs", throws at "throws". */
 import { type Attributes, errno, type FileSystem, rootNode } from "../../src/mount/backend.js";
 import { fuseNative } from "../../src/mount/fuse-native.js";
-import { detach, sourceOf, thisProcess } from "../../src/mount/mountinfo.js";
+import { detach } from "../../src/mount/detach.js";
+import { sourceOf, thisProcess } from "../../src/vault/mountinfo.js";
 
 const point = process.argv[2] as string;
 const names = ["hangs", "short", "throws", "well"];

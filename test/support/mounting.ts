@@ -4,7 +4,8 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { realSystem } from "../../src/base/system.js";
-import { detachNow, mountAt, runs, serverOf } from "../../src/mount/mountinfo.js";
+import { detachNow } from "../../src/mount/detach.js";
+import { mountAt, runs, serverOf } from "../../src/vault/mountinfo.js";
 import type { Place } from "./revision.js";
 
 export const program = fileURLToPath(new URL("./mount-server.js", import.meta.url));

@@ -3,37 +3,64 @@
  * birth, so a dead one is known without touching it: a call into a mount whose server hangs would hang too.
  * @module
  */
-import { execFile, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { errnoOf, Problem, systemProblem } from "../base/errors.js";
+import { errnoOf } from "../base/errors.js";
 import { native } from "../base/native.js";
 
 export const fsType = "fuse.bcoopfs";
 
 export interface MountLine {
   readonly point: string;
+  /** the same as it is, latin1 of the raw bytes */
+  readonly rawPoint: string;
+  /** "major:minor" */
+  readonly device: string;
   readonly type: string;
   readonly source: string;
+  /** who mounted it, as the kernel noted it; FUSE alone tells */
+  readonly user: number | undefined;
 }
 
 /** All mounts that this process sees, later ones above earlier ones. */
 export function mounts(): MountLine[] {
+  return mountsIn(mountinfo());
+}
+
+/** The system's own words, as latin1. */
+export function mountinfo(): string {
+  return readFileSync("/proc/self/mountinfo", "latin1");
+}
+
+/** The mounts that a text of proc(5)'s mountinfo (latin1) lists. */
+export function mountsIn(text: string): MountLine[] {
   const found: MountLine[] = [];
-  for (const line of readFileSync("/proc/self/mountinfo", "latin1").split("\n")) {
+  for (const line of text.split("\n")) {
     // 36 35 98:0 /root /point options optional… - type source options
     const [before, after] = line.split(" - ");
-    const point = before?.split(" ")[4];
-    const [type, source] = after?.split(" ") ?? [];
-    if (point !== undefined && type !== undefined)
-      found.push({ point: plain(point), type, source: plain(source ?? "") });
+    const [, , device, , point] = before?.split(" ") ?? [];
+    const [type, source, options] = after?.split(" ") ?? [];
+    if (!device || !point || !type) continue;
+    const user = /(?:^|,)user_id=(\d{1,10})(?:,|$)/.exec(options ?? "")?.[1];
+    const rawPoint = raw(point);
+    found.push({
+      point: plain(rawPoint),
+      rawPoint,
+      device,
+      type,
+      source: plain(raw(source ?? "")),
+      user: user === undefined ? undefined : Number(user),
+    });
   }
   return found;
 }
 
 /** Space, tab, newline and backslash stand there as octal numbers. */
+function raw(field: string): string {
+  return field.replace(/\\([0-7]{3})/g, (_all, digits) => String.fromCharCode(Number.parseInt(digits, 8)));
+}
+
 function plain(field: string): string {
-  const bytes = field.replace(/\\([0-7]{3})/g, (_all, digits) => String.fromCharCode(Number.parseInt(digits, 8)));
-  return Buffer.from(bytes, "latin1").toString("utf8");
+  return Buffer.from(field, "latin1").toString("utf8");
 }
 
 /** The topmost mount at a real path. */
@@ -58,6 +85,14 @@ export function serverOf(line: MountLine): Server | undefined {
   const parts = /^bcoopfs:(\d{1,10}):(\d{1,20})$/.exec(line.source);
   if (line.type !== fsType || parts === null) return undefined;
   return { pid: Number(parts[1]), born: parts[2] as string };
+}
+
+/**
+ * Is it ours and made by root or by `user`? Type and source are what anybody may write into his own mount, who made it
+ * is what the kernel says: so nobody can pass a folder off as a mount of ours to hide it from another user's snapshot.
+ */
+export function isTrusted(line: MountLine, user: number): boolean {
+  return serverOf(line) !== undefined && (line.user === 0 || line.user === user);
 }
 
 export function thisProcess(): Server {
@@ -91,41 +126,4 @@ export function isDead(line: MountLine): boolean {
   } catch (error) {
     return errnoOf(error) === "ENOTCONN";
   }
-}
-
-const helpers = ["fusermount3", "fusermount"];
-
-/** Take a mount out of the tree at once; whoever has a file in it open may go on reading. */
-export async function detach(point: string): Promise<void> {
-  if (detachAsRoot(point)) return;
-  let failure: unknown;
-  for (const helper of helpers) {
-    failure = await new Promise((resolve) => execFile(helper, ["-u", "-z", "--", point], (error) => resolve(error)));
-    if (failure === null) return;
-  }
-  throw notDetached(point, failure);
-}
-
-/** The same before anything else happens, for a process that is about to end. */
-export function detachNow(point: string): void {
-  if (detachAsRoot(point)) return;
-  for (const helper of helpers)
-    if (spawnSync(helper, ["-u", "-z", "--", point], { timeout: 3000 }).status === 0) return;
-}
-
-function detachAsRoot(point: string): boolean {
-  if (process.getuid?.() !== 0) return false;
-  try {
-    native().detachMount(Buffer.from(point));
-    return true;
-  } catch (error) {
-    // Root of a container may not be root enough.
-    if (errnoOf(error) === "EPERM") return false;
-    throw systemProblem(`cannot unmount ${point}`, error);
-  }
-}
-
-function notDetached(point: string, failure: unknown): Problem {
-  const said = failure instanceof Error ? failure.message.trim().split("\n").at(-1) : undefined;
-  return new Problem("io", `cannot unmount ${point}: ${said ?? "fusermount failed"}`, { cause: failure });
 }
