@@ -25,12 +25,12 @@ export class Inodes {
     return this.#number(bytes);
   }
 
-  /** One number for all names of a hard-linked file in the revision whose root has inode number `root`. */
-  ofGroup(root: bigint, group: bigint): bigint {
-    const bytes = Buffer.allocUnsafe(17);
+  /** One number for all names of a file, in the revision whose root has inode number `root`. @param key a `linkKey` */
+  ofLinks(root: bigint, key: string): bigint {
+    const bytes = Buffer.allocUnsafe(9 + key.length);
     bytes[0] = 1;
     bytes.writeBigUInt64LE(root, 1);
-    bytes.writeBigUInt64LE(group, 9);
+    bytes.write(key, 9, "latin1");
     return this.#number(bytes);
   }
 

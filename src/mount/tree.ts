@@ -13,6 +13,7 @@ import { escapeForTerminal } from "../base/units.js";
 import { type Entry, entryFlags } from "../format/entry.js";
 import { derive } from "../format/hash.js";
 import type { Store } from "../store/store.js";
+import { linkKey } from "../vault/link-key.js";
 import { MetadataCache, View } from "../vault/view.js";
 import { attributesOf, Inodes, ownAttributes } from "./attributes.js";
 import {
@@ -130,7 +131,8 @@ export class MountTree implements FileSystem {
   }
 
   #inoOf(parent: Node, entry: Entry): bigint {
-    if (entry.links > 1) return this.#inodes.ofGroup((parent.stored as Stored).root, entry.group);
+    const key = linkKey(entry);
+    if (key !== undefined) return this.#inodes.ofLinks((parent.stored as Stored).root, key);
     return this.#inodes.below(parent.ino, entry.name);
   }
 

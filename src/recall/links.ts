@@ -4,22 +4,13 @@
  * @module
  */
 import type { Entry } from "../format/entry.js";
+import { linkKey } from "../vault/link-key.js";
 import type { Held } from "./held.js";
 
 interface Made {
   readonly folder: Held;
   readonly name: Buffer;
   left: number;
-}
-
-/**
- * What entries must share to be names of one file; undefined for a single name. Content is part of it: a file that
- * changed while its names were saved is restored as what was read under each name.
- */
-export function linkKey(entry: Entry): string | undefined {
-  if (entry.links < 2) return undefined;
-  const content = entry.content?.id ?? entry.target ?? Buffer.alloc(0);
-  return `${entry.group}:${entry.kind}:${entry.major}:${entry.minor}:${content.toString("latin1")}`;
 }
 
 export class Links {

@@ -9,8 +9,8 @@ import { type Entry, entryFlags } from "../format/entry.js";
 import { segmentLength } from "../store/segments.js";
 import type { Vault } from "../vault/vault.js";
 import { isLoss, type View } from "../vault/view.js";
+import { linkKey } from "../vault/link-key.js";
 import { pathOf, type Place } from "../vault/place.js";
-import { linkKey } from "./links.js";
 import type { Pace } from "../base/pace.js";
 
 /** What a restore will write. */

@@ -92,8 +92,8 @@ test("inode numbers depend on the whole path, and on the key", () => {
   const different = [
     inodes.below(1n, Buffer.from("b")),
     inodes.below(a, Buffer.from("a")),
-    inodes.ofGroup(1n, 97n),
-    inodes.ofGroup(a, 97n),
+    inodes.ofLinks(1n, "97:file"),
+    inodes.ofLinks(a, "97:file"),
     other.below(1n, Buffer.from("a")),
   ];
   assert.equal(new Set([a, ...different]).size, 6);

@@ -139,6 +139,41 @@ test("any stretch of a file, also across holes and beyond 2^32", { skip }, () =>
   }
 });
 
+test("a file's old and new content under two names: cp -a and rsync -H copy both right", { skip }, async () => {
+  const at = folderIn(place, "torn");
+  fs.mkdirSync(join(at, "d1"));
+  fs.mkdirSync(join(at, "d2"));
+  fs.writeFileSync(join(at, "d1/a"), "before");
+  fs.linkSync(join(at, "d1/a"), join(at, "d2/a"));
+  await capture(place.vault, "torn", at);
+  fs.writeFileSync(join(at, "d2/a"), "after!");
+  const addon = native();
+  const { openFolder } = addon;
+  addon.openFolder = (fd, name) => {
+    if (Buffer.from(name).toString() === "d1") throw Object.assign(new Error("EACCES"), { code: "EACCES", errno: 13 });
+    return openFolder(fd, name);
+  };
+  let id: Buffer;
+  try {
+    id = await capture(place.vault, "torn", at);
+  } finally {
+    addon.openFolder = openFolder;
+  }
+  const torn = join(serving.point, "ids", id.toString("hex"), at);
+  assert.notEqual(fs.statSync(join(torn, "d1/a")).ino, fs.statSync(join(torn, "d2/a")).ino);
+  for (const [program, ...options] of [
+    ["cp", "-a"],
+    ["rsync", "-aH"],
+  ] as const) {
+    const copy = join(folderIn(place, "copies"), program);
+    const { error, status } = spawnSync(program, [...options, `${torn}/`, copy]);
+    if (error) continue; // it is not installed
+    assert.equal(status, 0, program);
+    assert.equal(fs.readFileSync(join(copy, "d1/a"), "latin1"), "before", program);
+    assert.equal(fs.readFileSync(join(copy, "d2/a"), "latin1"), "after!", program);
+  }
+});
+
 test("hard links are one file, others are not", { skip }, () => {
   const ino = (path: string): number => fs.statSync(join(shown, path)).ino;
   assert.equal(ino("small"), ino("folder/linked"));

@@ -6,7 +6,7 @@ import { entryFlags } from "../../src/format/entry.js";
 import { type Answer, type Attributes, errno, type Found, isErrno, rootNode } from "../../src/mount/backend.js";
 import { MountTree } from "../../src/mount/tree.js";
 import { openVault } from "../../src/vault/vault.js";
-import { damage, newPlace, type Place, sketch } from "../support/revision.js";
+import { damage, newPlace, type Place, type Sketch, sketch } from "../support/revision.js";
 
 function good<T>(answer: Answer<T>): T {
   assert.ok(!isErrno(answer), `errno ${answer}`);
@@ -181,6 +181,21 @@ test("hard links of a revision share one inode number, everything else has its o
     assert.equal(good(await find(again, `/ids/${ids[0]}/a`)).attributes.ino, a.ino, "another mount");
     const listed = good(await tree.readdir(await nodeAt(tree, `/ids/${ids[0]}`), undefined));
     assert.equal(listed[0]?.attributes.ino, a.ino, "as listed");
+  } finally {
+    await place.end();
+  }
+});
+
+test("names of one group with different contents are different files", async () => {
+  const place = await newPlace();
+  try {
+    const named = (text: string): Sketch => ({ pieces: [Buffer.from(text)], links: 3, group: 77n });
+    const root = { below: { a: named("old"), b: named("new"), c: named("new"), s: { ...named("old"), kind: "fifo" } } };
+    const id = (await sketch(place.vault, root as Sketch)).toString("hex");
+    const tree = new MountTree(place.vault.store, say);
+    const ino = async (name: string): Promise<bigint> => good(await find(tree, `/ids/${id}/${name}`)).attributes.ino;
+    assert.equal(await ino("b"), await ino("c"));
+    assert.equal(new Set([await ino("a"), await ino("b"), await ino("s")]).size, 3);
   } finally {
     await place.end();
   }
