@@ -3,12 +3,10 @@
  * order. When `snapshot` returns, the revision is on the disk; until then nobody sees it.
  * @module
  */
-import { closeSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, Problem } from "../base/errors.js";
+import { Problem } from "../base/errors.js";
 import { choice } from "../base/limits.js";
-import { AT_FDCWD, entriesOf, native, type SystemEntry, xattrsOf } from "../base/native.js";
-import { defaultClass } from "../format/listing.js";
+import { defaultClass, type PlacementClass } from "../format/listing.js";
 import { encodeRevision, type RevisionBody } from "../format/revision.js";
 import type { ContentRef, Entry } from "../format/entry.js";
 import { derive } from "../format/hash.js";
@@ -16,7 +14,6 @@ import { rootsField } from "../format/revision-fields.js";
 import { Splitter, splitterKeys } from "../format/split.js";
 import { type Lock, lockFile } from "../store/lock.js";
 import type { Session } from "../store/session.js";
-import { entryOf } from "../vault/entry.js";
 import { newestOf, type Revision } from "../vault/revisions.js";
 import type { Vault } from "../vault/vault.js";
 import { componentsOf, MetadataCache, View } from "../vault/view.js";
@@ -40,6 +37,8 @@ export interface SnapshotJob {
   readonly oneFileSystem: boolean;
   /** read every file, whatever its times say */
   readonly rehash: boolean;
+  /** how many copies its segments want; the default class where none is given */
+  readonly placement?: PlacementClass;
 }
 
 export interface SnapshotSummary {
@@ -79,6 +78,7 @@ class Run {
   readonly #stop: AbortSignal;
   readonly #tally: Tally;
   readonly #owners = new Owners();
+  readonly #placement: PlacementClass;
   readonly #session: Session;
   readonly #contents: ContentReader;
   readonly #sheetPath: string;
@@ -96,7 +96,8 @@ class Run {
     this.#started = vault.system.now();
     this.#interimAt = this.#started;
     this.#previous = newestOf(vault.store.catalogue, job.fileset, vault.device, false);
-    this.#session = vault.store.session(defaultClass);
+    this.#placement = job.placement ?? defaultClass;
+    this.#session = vault.store.session(this.#placement);
     this.#contents = new ContentReader(
       this.#session,
       new Splitter(splitterKeys(vault.store.keyring.constants.splitterKey), vault.chunkAverage),
@@ -164,19 +165,13 @@ class Run {
       pause: this.#pause,
       lost: (problem) => this.#tally.lost(problem),
     });
-    const fd = native().openFolder(AT_FDCWD, Buffer.from("/"));
-    try {
-      const self = entriesOf(native().statAt(fd, Buffer.alloc(0))).next().value as SystemEntry;
-      const tree = await walk.top(fd, Buffer.from("/"), rootNodes(this.#job.roots), previous?.root);
-      if (walk.rootsRead === 0)
-        throw new Problem(
-          "not-found",
-          `nothing of fileset ${this.#job.name} could be read, so nothing was saved; mount or create its folders, or change its roots`,
-        );
-      return { ...entryOf("folder", self), name: Buffer.alloc(0), xattrs: inlineXattrs(fd), tree };
-    } finally {
-      closeSync(fd);
-    }
+    const root = await walk.revision(rootNodes(this.#job.roots), previous?.root);
+    if (root === undefined || walk.rootsRead === 0)
+      throw new Problem(
+        "not-found",
+        `nothing of fileset ${this.#job.name} could be read, so nothing was saved; mount or create its folders, or change its roots`,
+      );
+    return root;
   }
 
   #body(root: Entry): Omit<RevisionBody, "storedBytes"> {
@@ -205,15 +200,6 @@ class Run {
   #report(): ContentRef | undefined {
     if (this.#tally.report.length === 0) return undefined;
     return this.#contents.bytes(Buffer.from(`${this.#tally.report.map(({ says }) => says).join("\n")}\n`));
-  }
-}
-
-function inlineXattrs(fd: number): Entry["xattrs"] {
-  try {
-    return xattrsOf(native().listXattrs(fd, Buffer.alloc(0))).filter(({ value }) => value.length <= 1024);
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return [];
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { errnoOf, type Problem } from "../base/errors.js";
 import { escapeForTerminal } from "../base/units.js";
-import type { Entry } from "../format/entry.js";
+import { type Entry, entryFlags } from "../format/entry.js";
 
 /** Something that could not be read. */
 export interface Unread {
@@ -73,8 +73,10 @@ export class Tally implements SnapshotProgress {
     this.#at(path);
   }
 
-  /** An entry that an earlier revision stands in for; what lies below a folder is not counted again. */
+  /** An entry that an earlier revision stands in for. */
   carried(entry: Entry): void {
+    // Like one met now: nothing was ever saved of it.
+    if ((entry.flags & entryFlags.neverReadable) !== 0) return;
     if (entry.kind === "file") {
       this.files++;
       this.bytes += entry.size;

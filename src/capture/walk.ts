@@ -8,7 +8,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import { compareBytes } from "../base/bytes.js";
 import { errnoOf, Problem } from "../base/errors.js";
 import { format } from "../base/limits.js";
-import { entriesOf, native, type SystemEntry, xattrsOf } from "../base/native.js";
+import { AT_FDCWD, entriesOf, native, type SystemEntry, xattrsOf } from "../base/native.js";
 import { escapeForTerminal } from "../base/units.js";
 import { type Entry, entryFlags, type TreeRef, type Xattr } from "../format/entry.js";
 import { TreeBuilder } from "../format/tree.js";
@@ -50,7 +50,10 @@ export interface RootNode {
 }
 
 const slash = Buffer.from("/");
+const noName = Buffer.alloc(0);
 const entriesPerPause = 64;
+/** of the 64 KiB of a revision's record */
+const rootXattrBytes = 32 * 1024;
 /** open(2): a place to look from, which needs no right to list it. Node does not name it. */
 const O_PATH = 0o10000000;
 
@@ -74,9 +77,56 @@ export class Walk {
     return this.#rootsRead;
   }
 
+  /**
+   * The entry of "/" with all roots below it; undefined where it could not be read.
+   * @param earlier that of the previous revision
+   */
+  async revision(node: RootNode, earlier: Entry | undefined): Promise<Entry | undefined> {
+    const path = Buffer.from("/");
+    let fd: number | undefined;
+    try {
+      fd = native().openFolder(AT_FDCWD, path);
+      const self = statOf(fd, noName);
+      const xattrs = this.#inRecord(path, this.#xattrs(fd, noName, path, self, earlier));
+      const tree = await this.#top(fd, self, path, node, earlier);
+      return { ...entryOf("folder", self), xattrs, tree };
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      this.#context.tally.error(path, "it", error);
+      return undefined;
+    } finally {
+      if (fd !== undefined) closeSync(fd);
+    }
+  }
+
+  /** The attributes of "/" that have room in the revision's record, where its entry stands. */
+  #inRecord(path: Buffer, xattrs: readonly Xattr[]): readonly Xattr[] {
+    let left = rootXattrBytes;
+    const kept: Xattr[] = [];
+    for (const xattr of xattrs) {
+      const bytes = 8 + xattr.name.length + (Buffer.isBuffer(xattr.value) ? xattr.value.length : 32);
+      if (bytes > left) continue;
+      left -= bytes;
+      kept.push(xattr);
+    }
+    const over = xattrs.length - kept.length;
+    if (over > 0)
+      this.#context.tally.error(
+        path,
+        `${over} of its extended attributes`,
+        new Error("no room for them in the record"),
+      );
+    return kept;
+  }
+
   /** The tree of a folder above roots, or of a root itself; `fd` stays open. */
-  async top(fd: number, path: Buffer, node: RootNode, previous: Entry | undefined): Promise<TreeRef | undefined> {
-    const self = statOf(fd, Buffer.alloc(0));
+  async #top(
+    fd: number,
+    self: SystemEntry,
+    path: Buffer,
+    node: RootNode,
+    previous: Entry | undefined,
+  ): Promise<TreeRef | undefined> {
     if (this.#context.own.has(self))
       throw new Problem(
         "refused",
@@ -115,7 +165,9 @@ export class Walk {
     }
     const kind = kindOf(found.mode);
     if (kind === "folder") {
-      const entry = await this.#open(at, path, found, earlier, !node.isRoot, (fd) => this.top(fd, path, node, earlier));
+      const entry = await this.#open(at, path, found, earlier, !node.isRoot, (fd, self) =>
+        this.#top(fd, self, path, node, earlier),
+      );
       if (entry && isFresh(entry)) this.#context.tally.folder(path);
       return entry;
     }
@@ -149,7 +201,7 @@ export class Walk {
     found: SystemEntry,
     earlier: Entry | undefined,
     through: boolean,
-    fill: (fd: number) => Promise<TreeRef | undefined>,
+    fill: (fd: number, self: SystemEntry) => Promise<TreeRef | undefined>,
   ): Promise<Entry | undefined> {
     let fd: number;
     try {
@@ -158,10 +210,12 @@ export class Walk {
       return this.#unreadable(path, earlier, found, error);
     }
     try {
-      const entry = entryOf("folder", found);
-      const xattrs = this.#xattrs(fd, Buffer.alloc(0), path, found, earlier);
-      this.#context.owners.see(found.uid, found.gid);
-      return { ...entry, xattrs, tree: await fill(fd) };
+      // What was opened counts, not what the scan saw: another folder may have taken the name meanwhile.
+      const self = { ...statOf(fd, noName), name: found.name };
+      const xattrs = this.#xattrs(fd, noName, path, self, earlier);
+      const tree = await fill(fd, self);
+      this.#context.owners.see(self.uid, self.gid);
+      return { ...entryOf("folder", self), xattrs, tree };
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       return this.#unreadable(path, earlier, found, error);
@@ -208,10 +262,13 @@ export class Walk {
       return this.#unreadable(path, undefined, undefined, systemError(ENAMETOOLONG));
     if (kind === "folder") {
       if (context.own.has(found)) return undefined;
-      const elsewhere = context.oneFileSystem && `${found.devMajor}:${found.devMinor}` !== this.#rootDevice;
-      const entry = await this.#open(at, path, found, earlier, false, async (fd) =>
-        elsewhere ? undefined : this.#folder(fd, path, earlier),
-      );
+      let ours = false;
+      const entry = await this.#open(at, path, found, earlier, false, async (fd, self) => {
+        ours = context.own.has(self);
+        const elsewhere = context.oneFileSystem && `${self.devMajor}:${self.devMinor}` !== this.#rootDevice;
+        return ours || elsewhere ? undefined : this.#folder(fd, path, earlier);
+      });
+      if (ours) return undefined;
       if (decision.onTheWay && entry?.tree === undefined) return undefined;
       if (entry && isFresh(entry)) context.tally.folder(path);
       return entry;
@@ -236,7 +293,7 @@ export class Walk {
             earlier,
             known,
             row,
-            xattrs: (fd, state) => this.#xattrs(fd, Buffer.alloc(0), path, state, earlier),
+            xattrs: (fd, state) => this.#xattrs(fd, noName, path, state, earlier),
           },
           context.pause,
         );
@@ -244,10 +301,11 @@ export class Walk {
         context.tally.file(path, done.entry, done.changed, done.freshBytes);
         return done.entry;
       }
-      const group = context.files.groupOf(fresh, identity(found.devMajor, found.devMinor, found.ino), earlier);
       const target = kind === "symlink" ? native().readLink(at, found.name) : undefined;
+      const entry: Entry = { ...fresh, target, xattrs: this.#xattrs(at, found.name, path, found, earlier) };
+      const inode = identity(found.devMajor, found.devMinor, found.ino);
       context.tally.other(path);
-      return { ...fresh, group, target, xattrs: this.#xattrs(at, found.name, path, found, earlier) };
+      return { ...entry, group: context.files.groupOf(entry, inode, earlier) };
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       return this.#unreadable(path, earlier, found, error);
@@ -258,7 +316,9 @@ export class Walk {
   #xattrs(at: number, name: Buffer, path: Buffer, found: SystemEntry, earlier: Entry | undefined): readonly Xattr[] {
     if (!found.hasXattrs && !found.xattrsFailed) return [];
     try {
-      return xattrsOf(native().listXattrs(at, name)).map(({ name: key, value }) => ({
+      const listed = xattrsOf(native().listXattrs(at, name));
+      if (listed.length > format.xattrsPerEntry) throw systemError(E2BIG);
+      return listed.map(({ name: key, value }) => ({
         name: Buffer.from(key),
         value:
           value.length <= format.xattrInlineBytes
@@ -273,15 +333,15 @@ export class Walk {
   }
 
   /** What stands for an entry that could not be read: its earlier self, or an entry that says why. */
-  #unreadable(
+  async #unreadable(
     path: Buffer,
     earlier: Entry | undefined,
     found: SystemEntry | undefined,
     error: unknown,
-  ): Entry | undefined {
+  ): Promise<Entry | undefined> {
     this.#context.tally.error(path, "it", error);
     if (earlier !== undefined && (earlier.flags & entryFlags.neverReadable) === 0) {
-      this.#context.tally.carried(earlier);
+      await this.#count(earlier);
       return { ...earlier, flags: earlier.flags | entryFlags.carriedForward };
     }
     const kind = found && kindOf(found.mode);
@@ -291,8 +351,20 @@ export class Walk {
     const entry = { ...entryOf(kind, found), links: 1 };
     return { ...entry, flags: entryFlags.neverReadable, errno: errnoNumber(error) };
   }
+
+  /** What is carried forward, with all that lies below it, is part of the revision and so of its counts. */
+  async #count(carried: Entry): Promise<void> {
+    const { tally, previous, lost, pause } = this.#context;
+    tally.carried(carried);
+    if (carried.kind !== "folder" || previous === undefined) return;
+    for await (const batch of previous.entryBatches(carried, undefined, lost)) {
+      for (const entry of batch) await this.#count(entry);
+      await pause();
+    }
+  }
 }
 
+const E2BIG = 7;
 const ENOTDIR = 20;
 const ENAMETOOLONG = 36;
 const ELOOP = 40;

@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   realpathSync,
+  renameSync,
   rmdirSync,
   rmSync,
   symlinkSync,
@@ -19,7 +20,7 @@ import { createServer } from "node:net";
 import { dirname, join, relative } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
-import { native } from "../../src/base/native.js";
+import { AT_FDCWD, native } from "../../src/base/native.js";
 import { rootNodes } from "../../src/capture/snapshot.js";
 import { entryFlags } from "../../src/format/entry.js";
 import { rootsIn } from "../../src/format/revision-fields.js";
@@ -330,12 +331,41 @@ test("an unreadable folder: all that it held is carried forward", async (t) => {
       assert.equal((await saved.need(join(src, "sub"))).flags, entryFlags.carriedForward);
       assert.equal((await saved.bytes(join(src, "sub/deeper/c"))).toString(), "y");
       assert.deepEqual([saved.body.complete, saved.body.errors], [false, 1]);
+      const counts = ({ body }: Saved): unknown[] => [body.files, body.folders, body.others, body.bytes];
+      assert.deepEqual(counts(saved), counts(whole));
       // An exclude rule says that nobody wants to hear of it.
       assert.equal((await save(vault, [src], { exclude: ["sub/"] })).body.complete, true);
     } finally {
       chmodSync(join(src, "sub"), 0o700);
     }
   });
+});
+
+test("a folder that takes another's place between the look and the opening is saved as what it is", async (t) => {
+  const { src, vault } = await given(t, { "sub/old": "1", "../other/new": "2", "last/f": "3" });
+  chmodSync(join(src, "sub"), 0o700);
+  chmodSync(join(src, "../other"), 0o751);
+  utimesSync(join(src, "../other"), 1, 77);
+  const addon = native();
+  const { openFolder } = addon;
+  addon.openFolder = (at, name) => {
+    const text = Buffer.from(name).toString();
+    if (text === "sub") {
+      rmSync(join(src, "sub"), { recursive: true });
+      renameSync(join(src, "../other"), join(src, "sub"));
+    }
+    // As if our home had been moved there.
+    return text === "last" ? openFolder(AT_FDCWD, Buffer.from(vault.home.path)) : openFolder(at, name);
+  };
+  try {
+    const saved = await save(vault, [src]);
+    const sub = await saved.need(join(src, "sub"));
+    assert.deepEqual([sub.mode, sub.mtimeNs], [0o751, 77_000_000_000n]);
+    assert.equal((await saved.bytes(join(src, "sub/new"))).toString(), "2");
+    assert.equal(await saved.at(join(src, "last")), undefined);
+  } finally {
+    addon.openFolder = openFolder;
+  }
 });
 
 test("a root that is gone is carried forward beside others; alone it is not found and nothing is saved", async (t) => {
