@@ -4,6 +4,7 @@
  * @module
  */
 import { fstatSync } from "node:fs";
+import { errnoOf } from "../base/errors.js";
 import { choice } from "../base/limits.js";
 import { native } from "../base/native.js";
 import { ContentBuilder } from "../format/content.js";
@@ -16,6 +17,9 @@ export interface Captured {
   readonly content: ContentRef | undefined;
   readonly freshBytes: number;
 }
+
+/** so much read of one file, and the page cache is told to forget it */
+const forgetBytes = 8 << 20;
 
 /** Splits files with one buffer for all of them. */
 export class ContentReader {
@@ -35,6 +39,7 @@ export class ContentReader {
    */
   async file(fd: number, size: bigint, pause: () => Promise<void>): Promise<Captured> {
     const builder = this.#builder();
+    const cache = new Forgetting(fd);
     let fresh = 0;
     let at = 0n;
     while (at < size) {
@@ -45,11 +50,12 @@ export class ContentReader {
       if (start > at) builder.hole(start - at);
       if (data === null || start >= size) break;
       const end = (data[1] as bigint) < size ? (data[1] as bigint) : size;
-      const got = await this.#extent(fd, start, end, builder, pause);
+      const got = await this.#extent(fd, start, end, builder, cache, pause);
       fresh += got.fresh;
       at = got.end;
       if (got.end < end) break; // it has shrunk
     }
+    cache.end();
     return { content: builder.finish(), freshBytes: fresh };
   }
 
@@ -58,6 +64,7 @@ export class ContentReader {
     start: bigint,
     end: bigint,
     builder: ContentBuilder,
+    cache: Forgetting,
     pause: () => Promise<void>,
   ): Promise<{ fresh: number; end: bigint }> {
     const buffer = this.#buffer;
@@ -71,6 +78,7 @@ export class ContentReader {
         const got = want === 0 ? 0 : native().pread(fd, buffer.subarray(held, held + want), want, next);
         held += got;
         next += BigInt(got);
+        cache.read(got, next);
         whole = got === 0 || next === end;
       }
       let from = 0;
@@ -105,5 +113,44 @@ export class ContentReader {
       from += length;
     }
     return builder.finish();
+  }
+}
+
+/**
+ * Keeps the page cache for those who use it: what is read of a large file would push out everything else, so it is
+ * forgotten in steps. What was cached before goes too, for the system does not say what was; small files stay.
+ */
+class Forgetting {
+  readonly #fd: number;
+  #from = 0n;
+  #bytes = 0;
+  #any = false;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** @param end where the last of these bytes was read */
+  read(bytes: number, end: bigint): void {
+    this.#bytes += bytes;
+    if (this.#bytes < forgetBytes) return;
+    this.#forget(this.#from, end - this.#from);
+    this.#from = end;
+    this.#bytes = 0;
+    this.#any = true;
+  }
+
+  /** The whole once more, with the rest and with pages that lay across two steps. */
+  end(): void {
+    if (this.#any) this.#forget(0n, 0n);
+  }
+
+  #forget(offset: bigint, length: bigint): void {
+    try {
+      native().adviseDontNeed(this.#fd, offset, length);
+    } catch (error) {
+      // Only advice: a file system that does not take it is read all the same.
+      if (errnoOf(error) === undefined) throw error;
+    }
   }
 }
