@@ -9,12 +9,24 @@ import { entriesOf, native, type SystemEntry } from "../base/native.js";
 import type { System } from "../base/system.js";
 import { type ContentRef, type Entry, entryFlags, type Xattr } from "../format/entry.js";
 import { entryOf, kindOf } from "../vault/entry.js";
+import { linkKey } from "../vault/link-key.js";
 import type { ContentReader } from "./contents.js";
+import type { HeldContents } from "./held.js";
 import { identity } from "./own.js";
 import type { SheetRow } from "./sheet.js";
 
-/** A change time this close to now may still hide a later change: the clock of file systems ticks in steps. */
+/**
+ * A change time this close to now may still hide a later change: the clock of file systems ticks in steps. Some keep
+ * whole seconds (ext4 with small inodes) or every second one (vfat), and then all times are whole.
+ */
 const tickNs = 20_000_000n;
+const coarseTickNs = 2_000_000_000n;
+const second = 1_000_000_000n;
+
+/** Would a change from now on show in the change time? Never where that lies in the future: the clock was set back. */
+export function isSettled(ctimeNs: bigint, now: bigint): boolean {
+  return now - ctimeNs > (ctimeNs % second === 0n ? tickNs + coarseTickNs : tickNs);
+}
 
 export interface FileJob {
   /** folder that holds it */
@@ -37,57 +49,87 @@ export interface FileDone {
   readonly row: SheetRow | undefined;
 }
 
+/** An inode with several names, until the last of them has come. */
 interface Linked {
   readonly group: bigint;
-  /** what the first name was saved as, and the row that this rests on; undefined until it is */
-  readonly entry: Entry | undefined;
-  readonly row: SheetRow | undefined;
+  /** names still to come */
+  left: number;
+  /** what a name was saved as, and the state that this rests on; undefined where that is not trusted */
+  saved: { readonly entry: Entry; readonly row: SheetRow } | undefined;
 }
 
 export class FileCapture {
   readonly #contents: ContentReader;
+  readonly #held: HeldContents;
   readonly #system: System;
   readonly #rehash: boolean;
-  /** files with several names, by device and inode */
+  readonly #began: bigint;
+  /** by device and inode */
   readonly #linked = new Map<string, Linked>();
-  /** groups that an inode has in this revision: two inodes never share one, whatever earlier names they took over */
-  readonly #groups = new Set<bigint>();
+  /** groups taken over from the earlier revision: two inodes never share one, whatever names they took over */
+  readonly #inherited = new Set<bigint>();
 
-  constructor(contents: ContentReader, system: System, rehash: boolean) {
+  constructor(contents: ContentReader, held: HeldContents, system: System, rehash: boolean) {
     this.#contents = contents;
+    this.#held = held;
     this.#system = system;
     this.#rehash = rehash;
+    this.#began = system.now();
   }
 
-  /** The number that all names of one inode share; carried forward from the earlier revision where it had one. */
+  /** Inodes of which more names may come. */
+  get linked(): number {
+    return this.#linked.size;
+  }
+
+  /**
+   * The number that all names of one inode share, for one more of them. Carried forward from the earlier revision while
+   * it is the same file: a name that could not be read may stand there with the group and what the file held then.
+   */
   groupOf(entry: Entry, inode: string, earlier: Entry | undefined): bigint {
     if (entry.links <= 1) return 0n;
     const known = this.#linked.get(inode);
-    if (known) return known.group;
-    const inherited = earlier?.kind === entry.kind && earlier.links > 1 && !this.#groups.has(earlier.group);
-    const group = inherited ? earlier.group : this.#system.random(8).readBigUInt64LE();
-    this.#groups.add(group);
-    this.#linked.set(inode, { group, entry: undefined, row: undefined });
+    if (known) {
+      if (--known.left <= 0) this.#linked.delete(inode);
+      return known.group;
+    }
+    const inherits = earlier !== undefined && isSameFile(earlier, entry) && !this.#inherited.has(earlier.group);
+    const group = inherits ? earlier.group : this.#system.random(8).readBigUInt64LE();
+    if (inherits) this.#inherited.add(group);
+    this.#linked.set(inode, { group, left: entry.links - 1, saved: undefined });
     return group;
   }
 
   async capture(job: FileJob, pause: () => Promise<void>): Promise<FileDone> {
     const { found, entry, earlier, row } = job;
     const inode = inodeOf(found);
-    if (!this.#rehash && earlier && isUnchanged(job)) {
+    if (!this.#rehash && earlier && isUnchanged(job, this.#began) && (await this.#isStored(earlier))) {
       // The same inode may have gained or lost a name elsewhere only with a new change time, so the links hold too.
-      const same: Entry = { ...earlier, group: this.groupOf(entry, inode, earlier) };
+      const same: Entry = { ...earlier, group: this.groupOf(earlier, inode, earlier) };
       this.#remember(inode, same, row);
       return { entry: same, changed: false, freshBytes: 0, row };
     }
-    const twin = entry.links > 1 ? this.#linked.get(inode) : undefined;
-    if (twin?.entry)
+    const twin = this.#linked.get(inode)?.saved;
+    if (twin && isState(twin, found)) {
+      this.groupOf(entry, inode, earlier);
       return { entry: { ...twin.entry, name: entry.name }, changed: false, freshBytes: 0, row: twin.row };
+    }
     return this.#read(job, pause);
   }
 
   #remember(inode: string, entry: Entry, row: SheetRow | undefined): void {
-    if (entry.links > 1) this.#linked.set(inode, { group: entry.group, entry, row });
+    const linked = this.#linked.get(inode);
+    if (linked) linked.saved = row && { entry, row };
+  }
+
+  /** What a lost segment held is read again while there is a source. */
+  async #isStored({ content, xattrs }: Entry): Promise<boolean> {
+    for (const value of [content, ...xattrs.map(({ value }) => value)]) {
+      if (value === undefined || Buffer.isBuffer(value)) continue;
+      const stored = this.#held.has(value);
+      if (!(typeof stored === "boolean" ? stored : await stored)) return false;
+    }
+    return true;
   }
 
   async #read(job: FileJob, pause: () => Promise<void>): Promise<FileDone> {
@@ -105,7 +147,7 @@ export class FileCapture {
         const still = sameState(before, after) && (got.content?.size ?? 0n) === before.size;
         if (!still && attempt < choice.rereads) continue;
         const entry = this.#entry(job, after, got.content, xattrs, still);
-        const row = still && after.ctimeNs < now - tickNs ? rowOf(job.row, after) : undefined;
+        const row = still && isSettled(after.ctimeNs, now) ? rowOf(job.row, after) : undefined;
         this.#remember(inodeOf(after), entry, row);
         return { entry, changed: !sameContent(job.earlier, entry), freshBytes, row };
       }
@@ -122,16 +164,17 @@ export class FileCapture {
     xattrs: readonly Xattr[],
     still: boolean,
   ): Entry {
-    const entry = entryOf("file", state);
-    const known = { ...entry, name: job.entry.name, links: Math.max(1, entry.links) };
-    return {
-      ...known,
-      group: this.groupOf(known, inodeOf(state), job.earlier),
+    const scanned = entryOf("file", state);
+    const entry: Entry = {
+      ...scanned,
+      name: job.entry.name,
+      links: Math.max(1, scanned.links),
       size: content?.size ?? 0n,
       content,
       flags: still ? 0 : entryFlags.changedWhileRead,
       xattrs,
     };
+    return { ...entry, group: this.groupOf(entry, inodeOf(state), job.earlier) };
   }
 }
 
@@ -151,10 +194,16 @@ function sameState(a: SystemEntry, b: SystemEntry): boolean {
   return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }
 
-/** An unchanged file costs this comparison and is not opened. */
-function isUnchanged({ found, entry, earlier, known, row }: FileJob): boolean {
+/** Is the inode as it was when this was saved? Another file may have got its number meanwhile. */
+function isState({ entry, row }: { entry: Entry; row: SheetRow }, found: SystemEntry): boolean {
+  return row.ctimeNs === found.ctimeNs && entry.mtimeNs === found.mtimeNs && entry.size === found.size;
+}
+
+/** An unchanged file costs this comparison and a look into the catalogue, and is not opened. */
+function isUnchanged({ found, entry, earlier, known, row }: FileJob, began: bigint): boolean {
   return (
     known !== undefined &&
+    known.ctimeNs <= began &&
     earlier?.kind === "file" &&
     earlier.flags === 0 &&
     earlier.size === entry.size &&
@@ -171,4 +220,9 @@ function sameContent(earlier: Entry | undefined, entry: Entry): boolean {
   return earlier.content === undefined
     ? entry.content === undefined
     : entry.content !== undefined && earlier.content.id.equals(entry.content.id);
+}
+
+/** May an entry stand in one group with what the group held? */
+function isSameFile(earlier: Entry, entry: Entry): boolean {
+  return earlier.links > 1 && linkKey(earlier) === linkKey({ ...entry, group: earlier.group });
 }

@@ -19,6 +19,7 @@ import type { Vault } from "../vault/vault.js";
 import { componentsOf, MetadataCache, View } from "../vault/view.js";
 import { ContentReader } from "./contents.js";
 import { FileCapture } from "./file.js";
+import { HeldContents } from "./held.js";
 import { OwnState } from "./own.js";
 import { Owners } from "./owners.js";
 import type { Rules } from "./select.js";
@@ -149,6 +150,7 @@ class Run {
   async #root(): Promise<Entry> {
     const { store } = this.#vault;
     const previous = this.#previous && new View(this.#previous.root, new MetadataCache(store.reader));
+    const held = new HeldContents(store, this.#session, this.#placement, previous);
     const walk = new Walk({
       rules: this.#job.rules,
       oneFileSystem: this.#job.oneFileSystem,
@@ -157,7 +159,7 @@ class Run {
       before: this.#previous && Sheet.open(this.#sheetPath, this.#previous.id),
       sheet: this.#sheet,
       contents: this.#contents,
-      files: new FileCapture(this.#contents, this.#vault.system, this.#job.rehash),
+      files: new FileCapture(this.#contents, held, this.#vault.system, this.#job.rehash),
       owners: this.#owners,
       tally: this.#tally,
       markKey: derive("tree mark", store.keyring.constants.splitterKey),

@@ -20,6 +20,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AT_FDCWD, native } from "../../src/base/native.js";
+import { isSettled } from "../../src/capture/file.js";
 import { type Entry, entryFlags } from "../../src/format/entry.js";
 import type { Vault } from "../../src/vault/vault.js";
 import {
@@ -28,6 +29,7 @@ import {
   full,
   has,
   isRoot,
+  mounted,
   opening,
   randomBytesOf,
   reading,
@@ -74,6 +76,44 @@ test("a file that has just changed is not trusted: it is read once more", async 
   await settled();
   await save(vault, [src]);
   assert.deepEqual((await opening(() => save(vault, [src]))).opened, []);
+});
+
+test("a change time is trusted when a later change must show in it", () => {
+  const now = 1_700_000_000_123_456_789n;
+  const ms = 1_000_000n;
+  const whole = 1_700_000_000_000_000_000n;
+  for (const [ctime, trusted] of [
+    [now - 30n * ms, true],
+    [now - 10n * ms, false],
+    [now, false],
+    [now + 1n, false],
+    [now + 3_600_000n * ms, false],
+    [whole, false],
+    [whole - 1_000n * ms, false],
+    [whole - 2_000n * ms, true],
+    [0n, true],
+    [-1n, true],
+  ] as const)
+    assert.equal(isSettled(ctime, now), trusted, String(ctime));
+});
+
+test("file systems that keep whole seconds: a change within the same second is seen", { skip: !isRoot }, async (t) => {
+  const { top, src, vault } = await given(t);
+  const image = join(top, "image");
+  writeFileSync(image, "");
+  truncateSync(image, 8 << 20);
+  if (!has("mkfs.ext4")) return t.skip("no mkfs.ext4");
+  execFileSync("mkfs.ext4", ["-q", "-I", "128", image], { stdio: "ignore" });
+  if (!mounted(t, src, "-o", "loop", image)) return t.skip("may not mount here");
+  const file = join(src, "f");
+  await sleep(1010 - (Date.now() % 1000));
+  writeFileSync(file, "aaaa");
+  await settled();
+  await save(vault, [src]);
+  writeFileSync(file, "bbbb");
+  if (Date.now() % 1000 < 50) return t.skip("this machine is too slow for it");
+  assert.equal((await (await save(vault, [src])).bytes(file)).toString(), "bbbb");
+  return undefined;
 });
 
 test("what looks unchanged by size and mtime is read when its change time or inode differs", async (t) => {

@@ -15,6 +15,7 @@ import { compileRules } from "../../src/capture/select.js";
 import { type SnapshotSummary, snapshot } from "../../src/capture/snapshot.js";
 import type { OnSnapshot } from "../../src/capture/tally.js";
 import type { Entry } from "../../src/format/entry.js";
+import type { PlacementClass } from "../../src/format/listing.js";
 import { findRevision } from "../../src/vault/revisions.js";
 import { createVault, openVault, type Vault } from "../../src/vault/vault.js";
 import { componentsOf, MetadataCache, View } from "../../src/vault/view.js";
@@ -65,6 +66,7 @@ export interface SaveOptions {
   readonly exclude?: readonly string[];
   readonly oneFileSystem?: boolean;
   readonly rehash?: boolean;
+  readonly placement?: PlacementClass;
   readonly on?: OnSnapshot;
   readonly stop?: AbortSignal;
 }
@@ -93,6 +95,7 @@ export async function save(vault: Vault, roots: readonly string[], options: Save
     rules: compileRules({ roots, include: options.include ?? [], exclude: options.exclude ?? [] }),
     oneFileSystem: options.oneFileSystem ?? false,
     rehash: options.rehash ?? false,
+    ...(options.placement && { placement: options.placement }),
   };
   const on = { unread: ({ says }: { says: string }) => void unread.push(says), ...options.on };
   const summary = await snapshot(vault, job, on, options.stop ?? new AbortController().signal);
