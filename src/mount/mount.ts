@@ -12,7 +12,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { clearInterval, setInterval } from "node:timers";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import type { System } from "../base/system.js";
-import { isDead, mountAt, mounts, runs, serverOf, sourceOf, thisProcess } from "../vault/mountinfo.js";
+import { isDead, isTrusted, mountAt, mounts, runs, serverOf, sourceOf, thisProcess } from "../vault/mountinfo.js";
 import type { Vault } from "../vault/vault.js";
 import type { FuseBackend, FuseSession, SayLine } from "./backend.js";
 import { detach, detachNow } from "./detach.js";
@@ -120,13 +120,15 @@ function holds(folder: string, path: string): boolean {
 /** Detach mounts of ours, anywhere, whose server was killed. Returns where they were. */
 export async function clearDeadMounts(): Promise<string[]> {
   const cleared: string[] = [];
+  const user = process.geteuid?.() ?? 0;
+  // Another user's is not even asked: it may never answer.
   for (const line of mounts())
-    if (isDead(line))
+    if (isTrusted(line, user) && isDead(line))
       try {
         await detach(line.point);
         cleared.push(line.point);
       } catch {
-        // Another user's: theirs to clear.
+        // It stays for umount(8).
       }
   return cleared;
 }
