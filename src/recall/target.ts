@@ -3,7 +3,7 @@
  * @module
  */
 import { execFile } from "node:child_process";
-import { closeSync, lstatSync, mkdirSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { closeSync, existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { AT_FDCWD, native, xattrsOf } from "../base/native.js";
@@ -67,7 +67,7 @@ export function openTarget(home: Home, target: string): Target {
   let fd: number;
   let path: Buffer;
   try {
-    mkdirSync(resolve(target), { recursive: true });
+    makeFolders(resolve(target));
     path = realpathSync(resolve(target), { encoding: "buffer" });
     fd = native().openFolder(AT_FDCWD, path);
   } catch (error) {
@@ -81,6 +81,13 @@ export function openTarget(home: Home, target: string): Target {
     closeSync(fd);
     throw systemProblem(`cannot use ${target}`, error);
   }
+}
+
+/** Node's own recursive mkdir never ends where a parent is there and still refuses with ENOENT, as in /proc. */
+function makeFolders(path: string): void {
+  if (existsSync(path)) return;
+  makeFolders(dirname(path));
+  mkdirSync(path);
 }
 
 function heldTarget(path: Buffer, folders: HeldFolders): Target {

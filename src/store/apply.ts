@@ -83,7 +83,9 @@ function applyRecord(
   };
   if (record.type === recordTypes.list) {
     for (const listing of decodeListings(record.clear).listings) applyListing(catalogue, listing, shelf);
-    for (const place of decodeTablePlaces(secret()).places) catalogue.addTablePlace(place);
+    const tables = secret();
+    // A writer may have nothing to say of tables: its segments are found by their footers.
+    if (tables.length > 0) for (const place of decodeTablePlaces(tables).places) catalogue.addTablePlace(place);
   } else if (record.type === recordTypes.release) {
     for (const name of decodeRelease(record.clear).names) catalogue.removeSegment(name);
   } else if (record.type === recordTypes.revision) {

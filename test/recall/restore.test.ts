@@ -217,6 +217,8 @@ test("what is no new or empty folder is refused and stays as it was", async () =
   symlinkSync("nowhere", join(full, "dangling"));
   await problem(restored(revision, undefined, join(full, "dangling")), "refused");
   await problem(restored(revision, undefined, join(it.home, "inside")), "refused", /home/);
+  // A recursive mkdir of Node never comes back from here.
+  await problem(restored(revision, undefined, "/proc/nothing/here"), "io", /cannot make/);
   await problem(restored(revision, "/srv/nothing", fresh()), "not-found", /\/srv\/nothing/);
   await problem(restored(revision, "/etc/hosts/x", fresh()), "not-found");
 });
