@@ -46,10 +46,7 @@ function armour(line: string, body: Buffer): string {
 }
 
 function unarmour(text: Buffer, line: string, file: string): Reader {
-  const damaged = new Problem(
-    "damaged",
-    `${file} is damaged; put it back from a copy of the home`,
-  );
+  const damaged = new Problem("damaged", `${file} is damaged; put it back from a copy of the home`);
   const [head, hex = "", rest] = text.toString("latin1").split("\n");
   if (head !== line || rest !== "" || !/^([0-9a-f]{2})+$/.test(hex)) throw damaged;
   const bytes = Buffer.from(hex, "hex");

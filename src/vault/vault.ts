@@ -128,10 +128,7 @@ export async function openVault(path: string, system: System, say: Say): Promise
     throw new Problem("no-vault", `no vault in ${path}; make one with "bcoopfs init", or name its home with --home`);
   const deviceText = readIfThere(home.deviceKey);
   if (deviceText === undefined)
-    throw new Problem(
-      "damaged",
-      `${home.deviceKey} is missing; put it back from a copy of the home`,
-    );
+    throw new Problem("damaged", `${home.deviceKey} is missing; put it back from a copy of the home`);
   const deviceKeys = decodeDeviceKeys(deviceText);
   const keyring = keyringOf(decodeVaultKeys(vaultText), deviceKeys);
   const store = await Store.open(home, keyring, system, say);
