@@ -65,16 +65,23 @@ export async function withVault<T>(
   }
 }
 
-/** Words as they were typed: Node gives text, which loses names that are not UTF-8, but the system still knows them. */
+/**
+ * Words as they were typed: Node gives text, which loses names that are not UTF-8, but the system still knows them.
+ * A word may also be the value in `--option=value`.
+ */
 export function rawArguments(words: readonly string[]): (string | Buffer)[] {
   if (!words.some((word) => word.includes("\ufffd"))) return [...words];
   const typed = readFileSync("/proc/self/cmdline", "latin1")
     .split("\0")
-    .map((word) => Buffer.from(word, "latin1"));
+    .map((word) => Buffer.from(word.replace(/^--[a-z0-9-]+=/, ""), "latin1"));
   return words.map((word) => {
     const at = typed.findIndex((bytes) => bytes.toString("utf8") === word);
     return typed.splice(at, at < 0 ? 0 : 1)[0] ?? word;
   });
+}
+
+export function rawArgument(word: string): string | Buffer {
+  return rawArguments([word])[0] as string | Buffer;
 }
 
 /** Which exit status stands for several: the first of 1, 21, 4, 3, 20 that occurs; others as they come. */

@@ -18,7 +18,7 @@ import { registerSnapshot } from "./commands/snapshot.js";
 import { registerStatus } from "./commands/status.js";
 import { registerVersion, versionText } from "./commands/version.js";
 import type { Invocation } from "./invocation.js";
-import { Output } from "./output.js";
+import { dataStream, Output } from "./output.js";
 
 const closing = `
 Begin with "bcoopfs init", then "bcoopfs snapshot FOLDER/" and "bcoopfs mount DIR".
@@ -27,7 +27,7 @@ Exit: 0 done, 1 failed, 2 wrong usage or config, 3 partial, 4 refused, 10 no vau
 
 /** Run one command line (without the program's name) and give its exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const output = new Output(process.stdout, process.stderr);
+  const output = new Output(dataStream(process.stdout, 1), process.stderr);
   const stop = new AbortController();
   const interrupt = (): void => stop.abort();
   process.on("SIGINT", interrupt);

@@ -1,10 +1,14 @@
 /**
  * Everything that is said to a person or a script. Data goes to stdout, everything else to stderr; what is not data
- * is one line. A reader that goes away (a closed pipe) ends the program quietly.
+ * is one line. A reader that goes away (a closed pipe) ends the program quietly; data that cannot be written is
+ * remembered, and the program ends as failed.
  * @module
  */
-import type { Writable } from "node:stream";
+import { fstatSync, writeSync } from "node:fs";
+import { Writable } from "node:stream";
+import { errnoOf, exitCodeOf, Problem, systemProblem } from "../base/errors.js";
 import { escapeForTerminal } from "../base/units.js";
+import { jsonText } from "./json.js";
 
 interface Stream extends Writable {
   readonly isTTY?: boolean;
@@ -12,6 +16,24 @@ interface Stream extends Writable {
 }
 
 const redrawMs = 100;
+/** how long one that was interrupted waits for somebody to read why */
+const lastWordsMs = 1000;
+
+/** stdout for data. Node writes a file once and takes no notice when a full disk took only a part of the bytes. */
+export function dataStream(stdout: Stream, fd: number): Stream {
+  const stat = fstatSync(fd);
+  if (!stat.isFile()) return stdout;
+  return new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      try {
+        for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+  });
+}
 
 export class Output {
   readonly #out: Stream;
@@ -19,15 +41,17 @@ export class Output {
   #drawn = 0;
   #line = false;
   #gone = false;
+  #failure: Problem | undefined;
 
   constructor(out: Stream, err: Stream) {
     this.#out = out;
     this.#err = err;
-    for (const stream of [out, err])
-      stream.on("error", (error: NodeJS.ErrnoException) => {
-        if (error.code === "EPIPE") this.#gone = true;
-        else throw error;
-      });
+    out.on("error", (error) => {
+      if (errnoOf(error) === "EPIPE") this.#gone = true;
+      else this.#failure ??= systemProblem("cannot write to stdout", error);
+    });
+    // Where stderr cannot be written, nobody can be told.
+    err.on("error", () => {});
   }
 
   /** Is a person watching? */
@@ -49,16 +73,26 @@ export class Output {
     this.#out.write(text);
   }
 
-  /** Data of any size: waits while the reader is slow. */
-  async stream(bytes: Uint8Array): Promise<void> {
-    if (this.#gone || this.#out.write(bytes)) return;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        this.#out.off("drain", done).off("error", done).off("close", done);
-        resolve();
-      };
-      this.#out.on("drain", done).on("error", done).on("close", done);
-    });
+  /**
+   * Data of any size: waits while the reader is slow. False when the reader has gone: nobody wants more.
+   * Problems: "interrupted" when `stop` says so, also while nobody reads; "no-space" and "io" as the system says.
+   */
+  async stream(bytes: Uint8Array, stop: AbortSignal): Promise<boolean> {
+    const interrupted = new Problem("interrupted", "interrupted; what was written is not all");
+    if (stop.aborted) throw interrupted;
+    if (!this.#gone && !this.#failure && !this.#out.write(bytes))
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          for (const event of ["drain", "error", "close"]) this.#out.off(event, done);
+          stop.removeEventListener("abort", done);
+          resolve();
+        };
+        for (const event of ["drain", "error", "close"]) this.#out.on(event, done);
+        stop.addEventListener("abort", done);
+      });
+    if (stop.aborted) throw interrupted;
+    if (this.#failure) throw this.#failure;
+    return !this.#gone;
   }
 
   line(text: string): void {
@@ -66,7 +100,7 @@ export class Output {
   }
 
   json(value: unknown): void {
-    this.line(JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? Number(item) : item)));
+    this.line(jsonText(value));
   }
 
   error(message: string): void {
@@ -96,26 +130,36 @@ export class Output {
     this.#line = false;
   }
 
-  /** Wait until all is written. */
+  /** Wait until all is written; returns the exit status, which a failure to write makes one of its own. */
   async finished(code: number): Promise<number> {
     this.#clear();
-    for (const stream of [this.#out, this.#err])
-      if (!this.#gone && stream.writableLength > 0)
-        await new Promise<void>((resolve) => stream.write("", () => resolve()));
+    const interrupted = code === exitCodeOf("interrupted");
+    // Whoever does not read what is left must not keep one that was interrupted.
+    await new Promise((resolve) => setImmediate(resolve)); // a failure is told in a later turn than the write
+    if (!interrupted) await flushed(this.#out);
+    if (this.#failure && code === 0) {
+      this.error(this.#failure.message);
+      code = exitCodeOf(this.#failure.code);
+    }
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, lastWordsMs);
+    });
+    await Promise.race([flushed(this.#err), ...(interrupted ? [enough] : [])]);
+    clearTimeout(timer);
     return code;
   }
+}
+
+/** When everything has been written, or never will be. */
+async function flushed(stream: Stream): Promise<void> {
+  if (stream.writableLength > 0 && !stream.destroyed)
+    await new Promise<void>((resolve) => stream.write("", () => resolve()));
 }
 
 /** A file name as people may see it, and as scripts get it. */
 export function shownName(name: Uint8Array, output: Output): string {
   return output.dataToTerminal ? escapeForTerminal(name) : Buffer.from(name).toString("latin1");
-}
-
-/** `name` for JSON, with `name_b64` beside it where the bytes are not UTF-8. */
-export function jsonName(name: Uint8Array): { name: string; name_b64?: string } {
-  const bytes = Buffer.from(name);
-  const text = bytes.toString("utf8");
-  return Buffer.from(text, "utf8").equals(bytes) ? { name: text } : { name: text, name_b64: bytes.toString("base64") };
 }
 
 /** 1234567 → 1,234,567 */

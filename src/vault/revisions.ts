@@ -27,9 +27,19 @@ export function revisionOf(row: RevisionRow): Revision {
   return { ...decodeRevision(row.body), id: row.id, time: row.time, device: row.device, order: row.order };
 }
 
+/** Decoded once for as long as a catalogue is open; one command asks several times. */
+const decoded = new WeakMap<Catalogue, Map<number, Revision>>();
+
 /** All revisions, oldest first by the order of the logs. */
 export function* allRevisions(catalogue: Catalogue): Generator<Revision> {
-  for (const row of catalogue.revisions()) yield revisionOf(row);
+  const known = decoded.get(catalogue) ?? new Map<number, Revision>();
+  decoded.set(catalogue, known);
+  for (const row of catalogue.revisions()) {
+    const before = known.get(row.order);
+    const revision = before?.id.equals(row.id) ? before : revisionOf(row);
+    if (revision !== before) known.set(row.order, revision);
+    yield revision;
+  }
 }
 
 /** The newest revision of a fileset of this device. @param complete leave partial ones out */
@@ -53,11 +63,12 @@ export interface Reference {
   readonly path: readonly Buffer[] | undefined;
 }
 
-/** Split `REV[:PATH]`. A path always begins with "/". */
-export function parseReference(text: string): Reference {
-  const at = text.indexOf(":/");
-  if (at < 0) return { revision: text, path: undefined };
-  return { revision: text.slice(0, at), path: componentsOf(Buffer.from(text.slice(at + 1), "utf8")) };
+/** Split `REV[:PATH]`; a path always begins with "/". @param text bytes where the path is not UTF-8 */
+export function parseReference(text: string | Uint8Array): Reference {
+  const bytes = Buffer.from(text as string);
+  const at = bytes.indexOf(":/");
+  if (at < 0) return { revision: bytes.toString("utf8"), path: undefined };
+  return { revision: bytes.toString("utf8", 0, at), path: componentsOf(bytes.subarray(at + 1)) };
 }
 
 /** Find the revision that a text names. Problems: "not-found", "ambiguous", "usage". */

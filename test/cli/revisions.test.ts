@@ -1,8 +1,10 @@
 /** What is listed, how revisions are named, and how things stand. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Place, place, refused, run, shapeOf } from "./given.js";
+import { bin, type Place, place, refused, run, shapeOf } from "./given.js";
 
 interface Facts {
   readonly id: string;
@@ -130,4 +132,22 @@ test("status: what it says, and as JSON", async (t) => {
   assert.equal(err, "");
   assert.match(out, /1 revision in 2 segments/);
   assert.match(out, /here\/docs: 1 revision, newest just now\n$/);
+});
+
+test("ls, cat and restore reach names that are not UTF-8", async (t) => {
+  const where = await place(t);
+  const raw = Buffer.concat([Buffer.from(`${where.top}/src/`), Buffer.from([0xe4, 0xff])]);
+  mkdirSync(raw, { recursive: true });
+  writeFileSync(Buffer.concat([raw, Buffer.from("/f")]), "found");
+  await where.ok("fileset", "add", "src", "--root", join(where.top, "src"));
+  await where.ok("snapshot", "-q");
+  const go = (words: string): string =>
+    execFileSync("bash", ["-c", `"$0" ${words}`, bin, `src@latest:${where.top}/src`, join(where.top, "back")], {
+      env: { ...process.env, BCOOPFS_HOME: where.home },
+      encoding: "latin1",
+    });
+  assert.equal(go("cat \"$1\"/$'\\xe4\\xff'/f"), "found");
+  assert.equal(go("ls \"$1\"/$'\\xe4\\xff'"), `${raw.toString("latin1")}/f\n`);
+  go('restore -q "$1"/$\'\\xe4\\xff\' --target "$2"');
+  assert.equal(readFileSync(join(where.top, "back/f"), "utf8"), "found");
 });

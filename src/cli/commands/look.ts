@@ -4,8 +4,8 @@ import type { Entry } from "../../format/entry.js";
 import type { Listed } from "../../recall/look.js";
 import type { Vault } from "../../vault/vault.js";
 import type { View } from "../../vault/view.js";
-import { type Invocation, withCommon, withVault } from "../invocation.js";
-import { jsonName } from "../output.js";
+import { type Invocation, rawArgument, withCommon, withVault } from "../invocation.js";
+import { jsonName, jsonText } from "../json.js";
 
 interface LsOptions {
   readonly long?: boolean;
@@ -31,10 +31,8 @@ export function registerLook(program: Command, invocation: Invocation): void {
       withVault(command, invocation, async (vault) => {
         const { catFile } = await import("../../recall/look.js");
         const { view, path } = await viewOf(vault, text);
-        for await (const bytes of catFile(view, path ?? [])) {
-          if (invocation.output.gone || invocation.stop.aborted) return;
-          await invocation.output.stream(bytes);
-        }
+        for await (const bytes of catFile(view, path ?? []))
+          if (!(await invocation.output.stream(bytes, invocation.stop))) return;
       }),
     );
 }
@@ -43,7 +41,7 @@ export function registerLook(program: Command, invocation: Invocation): void {
 export async function viewOf(vault: Vault, text: string): Promise<{ view: View; path: readonly Buffer[] | undefined }> {
   const { findRevision, parseReference } = await import("../../vault/revisions.js");
   const { MetadataCache, View } = await import("../../vault/view.js");
-  const reference = parseReference(text);
+  const reference = parseReference(rawArgument(text));
   const revision = findRevision(vault.store.catalogue, reference.revision);
   return { view: new View(revision.root, new MetadataCache(vault.store.reader)), path: reference.path };
 }
@@ -54,9 +52,10 @@ async function list(vault: Vault, text: string, options: LsOptions, { output, st
   const recursive = options.recursive === true || path === undefined;
   let first = true;
   for await (const listed of listFolder(view, path ?? [], { recursive })) {
-    if (output.gone || stop.aborted) return;
-    if (options.json) await output.stream(Buffer.from(`${first ? "[" : ","}${JSON.stringify(facts(listed))}`));
-    else await output.stream(lineOf(listed, options, output.dataToTerminal));
+    const text = options.json
+      ? Buffer.from(`${first ? "[" : ","}${jsonText(facts(listed))}`)
+      : lineOf(listed, options, output.dataToTerminal);
+    if (!(await output.stream(text, stop))) return;
     first = false;
   }
   if (options.json) output.line(first ? "[]" : "]");
@@ -101,7 +100,7 @@ function facts({ path, entry }: Listed): Record<string, unknown> {
     mode: entry.mode,
     uid: entry.uid,
     gid: entry.gid,
-    size: entry.size <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(entry.size) : entry.size.toString(),
+    size: entry.size,
     mtime: formatTimeUtc(entry.mtimeNs),
     ...(entry.target === undefined ? {} : { target: jsonName(entry.target).name }),
     flags: entry.flags,
