@@ -79,7 +79,7 @@ function amountOf(text: string | true | undefined): ReadData {
 
 function tell(event: CheckEvent, options: Options, { output }: Invocation): void {
   if (event.type === "finding") {
-    output.error(event.finding.says);
+    output.error(`${event.finding.where}: ${event.finding.says}`);
     if (options.json)
       output.json({
         message_type: "error",
