@@ -13,10 +13,12 @@ import { noFields } from "../format/fields.js";
 import { newConstants, newEpoch, phraseKeys, vaultIdOf } from "../format/keys.js";
 import { signingKeyOf } from "../format/sign.js";
 import { checkFileSystem, type Home, homeAt, makeFolder, readIfThere, replaceFile } from "../store/home.js";
+import { lockFile } from "../store/lock.js";
 import { beginLog } from "../store/own-logs.js";
 import { type Say, Store } from "../store/store.js";
 import { type Config, parseConfig } from "./config.js";
 import { decodeDeviceKeys, decodeVaultKeys, encodeDeviceKeys, encodeVaultKeys, keyringOf } from "./key-files.js";
+import { leftoverOf, removeFiles } from "./leftover.js";
 
 /** An open vault; `close` it. */
 export interface Vault {
@@ -47,7 +49,7 @@ export function defaultHost(): string {
   return /^[A-Za-z0-9]/.test(name) ? name : `host${name}`.slice(0, 64);
 }
 
-/** Throws unless a new vault may be made at this home. */
+/** Throws unless a new vault may be made at this home, which may hold what an interrupted `init` left. */
 export function checkFreeHome(path: string): void {
   const home = homeAt(path);
   const stat = lstatSync(path, { throwIfNoEntry: false });
@@ -55,17 +57,16 @@ export function checkFreeHome(path: string): void {
     throw new Problem("refused", `${path} is not a folder; choose another home with --home`);
   if (existsSync(home.vaultKey))
     throw new Problem("refused", `there is a vault in ${path} already; choose another home with --home`);
-  if (existsSync(home.logs))
-    throw new Problem(
-      "refused",
-      `${path} holds parts of a vault whose vault.key is gone; choose another home with --home, or put the key back`,
-    );
+  leftoverOf(home);
   let above = path;
   while (!existsSync(above)) above = dirname(above);
   checkFileSystem(above);
 }
 
-/** Make a new vault and device. `vault.key` comes last: a home without it is none. */
+/**
+ * Make a new vault and device. `vault.key` comes last: a home without it is none, and the next `init` begins anew.
+ * Problem("busy") where another process does the same.
+ */
 export function createVault(
   path: string,
   host: string,
@@ -75,6 +76,26 @@ export function createVault(
 ): { vault: Buffer; device: Buffer } {
   checkFreeHome(path);
   const home = homeAt(path);
+  makeParents(path);
+  makeFolder(home.path);
+  const lock = lockFile(join(path, "lock"), false);
+  if (lock === undefined) throw new Problem("busy", `another process works in ${path}; try again when it is done`);
+  try {
+    checkFreeHome(path);
+    removeFiles(leftoverOf(home));
+    return fillHome(home, host, chunkAverage, entropy, system);
+  } finally {
+    lock.close();
+  }
+}
+
+function fillHome(
+  home: Home,
+  host: string,
+  chunkAverage: number,
+  entropy: Uint8Array,
+  system: System,
+): { vault: Buffer; device: Buffer } {
   const phrase = phraseKeys(entropy);
   const root = signingKeyOf(system.random(32));
   const constants = newConstants(system.random, chunkAverage);
@@ -84,19 +105,8 @@ export function createVault(
   const vaultKeys = { rootPublic: root.publicKey, recoveryPublic: phrase.recoveryPublic, constants, epochs: [epoch] };
   const deviceKeys = { seed: Buffer.from(device.seed), certificate, host };
 
-  makeParents(path);
-  for (const folder of [
-    home.path,
-    home.store,
-    home.segments,
-    home.writers,
-    home.logs,
-    home.capsule,
-    home.stat,
-    home.log,
-    home.catalogue,
-  ])
-    makeFolder(folder);
+  const { store, segments, writers, logs, capsule, stat, log, catalogue } = home;
+  for (const folder of [store, segments, writers, logs, capsule, stat, log, catalogue]) makeFolder(folder);
   replaceFile(home.storeId, `${system.random(16).toString("hex")}\n`);
   replaceFile(join(home.store, "README"), storeReadme);
   if (!existsSync(home.config)) replaceFile(home.config, emptyConfig);

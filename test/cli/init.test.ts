@@ -1,20 +1,25 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { unfitFileSystem } from "../../src/store/home.js";
-import { isRoot, nobody, place, refused, run, shapeOf } from "./given.js";
+import { full, isRoot, nobody, place, refused, run, shapeOf } from "./given.js";
 
 test("a new vault: JSON facts, the phrase in a file that only its owner reads", async (t) => {
   const { home, top } = await place(t, false);
@@ -86,11 +91,13 @@ test("what is there is never overwritten", async (t) => {
   }
   assert.deepEqual(readFileSync(join(top, "phrase")), phrase);
   assert.deepEqual(readFileSync(join(home, "vault.key")), key);
-  // A file where the home should be, and half a vault.
+  // A file where the home should be, and a folder of somebody else's.
   writeFileSync(join(top, "file"), "");
   refused(await run(join(top, "file"), ["init", "--phrase-file", join(top, "p3")]), 4, /not a folder/);
-  mkdirSync(join(top, "half/logs"), { recursive: true });
-  refused(await run(join(top, "half"), ["init", "--phrase-file", join(top, "p3")]), 4, /vault\.key/);
+  mkdirSync(join(top, "site/logs"), { recursive: true });
+  writeFileSync(join(top, "site/logs/access.log"), "mine");
+  refused(await run(join(top, "site"), ["init", "--phrase-file", join(top, "p3")]), 4, /vault\.key/);
+  assert.equal(readFileSync(join(top, "site/logs/access.log"), "utf8"), "mine");
   assert.equal(existsSync(join(top, "p3")), false);
 });
 
@@ -161,4 +168,109 @@ test("file systems that cannot hold a home, by the magic number of statfs(2)", (
   assert.equal(unfitFileSystem(0xff534d42 | 0), "SMB", "a signed number too");
   for (const type of [0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630])
     assert.equal(unfitFileSystem(type), undefined);
+});
+
+test("an init that was cut short anywhere is begun anew by the next; a vault that lost its key is not", async (t) => {
+  const { home, top } = await place(t);
+  const again = (file: string) => run(home, ["init", "--phrase-file", join(top, file)]);
+  const config = "# mine\n";
+  writeFileSync(join(home, "config.toml"), config);
+  // Everything but vault.key; opened once, so that there is an index, too.
+  assert.equal((await run(home, ["status"])).code, 0);
+  rmSync(join(home, "vault.key"));
+  assert.equal((await again("p1")).code, 0);
+  assert.equal(readFileSync(join(home, "config.toml"), "utf8"), config);
+  assert.equal(readdirSync(join(home, "logs")).length, 1);
+  assert.equal(readdirSync(join(home, "capsule")).length, 2);
+  assert.equal((await run(home, ["status"])).err, "");
+  // A torn genesis, and temporary files.
+  rmSync(join(home, "vault.key"));
+  const [log] = readdirSync(join(home, "logs")) as [string];
+  truncateSync(join(home, "logs", log), 3);
+  writeFileSync(join(home, "vault.key.tmp"), "secret");
+  assert.equal((await again("p2")).code, 0);
+  assert.equal(existsSync(join(home, "vault.key.tmp")), false);
+  mkdirSync(join(top, "src"));
+  assert.equal((await run(home, ["snapshot", join(top, "src")])).code, 0);
+  assert.equal((await run(home, ["check", "--read-data"])).code, 0);
+  // Something was saved: without its key it is kept as it is.
+  const key = readFileSync(join(home, "vault.key"));
+  rmSync(join(home, "vault.key"));
+  refused(await again("p3"), 4, /holds a vault whose vault\.key is gone; put the key back/);
+  assert.equal(existsSync(join(top, "p3")), false);
+  // Its logs alone, and its segments alone, are enough for that.
+  for (const part of ["logs", "store/segments"]) {
+    renameSync(join(home, part), join(top, "away"));
+    mkdirSync(join(home, part));
+    refused(await again("p3"), 4, /vault\.key is gone/);
+    rmSync(join(home, part), { recursive: true });
+    renameSync(join(top, "away"), join(home, part));
+  }
+  writeFileSync(join(home, "vault.key"), key);
+  assert.equal((await run(home, ["check", "--read-data"])).code, 0);
+});
+
+test("init killed at any moment: the next one makes a vault, or there is one", async (t) => {
+  const { top } = await place(t, false);
+  let cut = 0;
+  for (let i = 0; i < (full ? 60 : 12); i++) {
+    const home = join(top, `home${i}`);
+    // Only when it has begun to write is there anything to cut short.
+    const began = async (kill: (signal: NodeJS.Signals) => void): Promise<void> => {
+      for (let tries = 0; tries < 500 && !existsSync(home); tries++) await sleep(2);
+      await sleep(i * 2);
+      kill("SIGKILL");
+    };
+    let killed: Promise<void> = Promise.resolve();
+    const first = run(home, ["init", "--phrase-file", join(top, `a${i}`)], { began: (kill) => (killed = began(kill)) });
+    await Promise.all([first, killed]);
+    if (existsSync(join(home, "vault.key"))) {
+      assert.ok(existsSync(join(top, `a${i}`)), "the phrase is there before the vault is");
+    } else {
+      cut++;
+      const second = await run(home, ["init", "--phrase-file", join(top, `b${i}`)]);
+      assert.equal(second.code, 0, second.err);
+    }
+    assert.equal((await run(home, ["snapshot", "-q", "--home", home])).code, 0);
+  }
+  assert.ok(cut > 0, "none was cut short");
+});
+
+test("init on a disk that is full, at any place: said, no phrase file is left, and space brings it back", async (t) => {
+  const { top } = await place(t, false);
+  const disk = join(top, "disk");
+  mkdirSync(disk);
+  if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", disk]).status !== 0)
+    return t.skip("a file system cannot be mounted here");
+  try {
+    let failed = 0;
+    for (let pages = 0; pages < 12; pages++) {
+      const home = join(disk, `home${pages}`);
+      const { bavail, bsize } = statfsSync(disk);
+      writeFileSync(join(disk, "ballast"), Buffer.alloc((bavail - pages) * bsize));
+      const first = await run(home, ["init", "--phrase-file", join(top, `a${pages}`)]);
+      rmSync(join(disk, "ballast"));
+      if (first.code !== 0) {
+        failed++;
+        refused(first, 1, /the disk is full/);
+        assert.equal(existsSync(join(top, `a${pages}`)), false);
+        const second = await run(home, ["init", "--phrase-file", join(top, `b${pages}`)]);
+        assert.equal(second.code, 0, second.err);
+      }
+      rmSync(home, { recursive: true });
+    }
+    assert.ok(failed > 2, `${failed} met a full disk`);
+  } finally {
+    spawnSync("umount", [disk]);
+  }
+  return undefined;
+});
+
+test("two at once in one home: one vault", async (t) => {
+  const { home, top } = await place(t, false);
+  const both = await Promise.all(["a", "b"].map((file) => run(home, ["init", "--phrase-file", join(top, file)])));
+  assert.equal(both.filter(({ code }) => code === 0).length, 1);
+  assert.ok(both.some(({ code }) => code === 11 || code === 4));
+  assert.equal(readdirSync(top).filter((name) => name.length === 1).length, 1, "the other's phrase is not kept");
+  assert.equal((await run(home, ["status"])).code, 0);
 });

@@ -58,8 +58,9 @@ async function init(options: Options, command: Command, { output, system, env }:
   try {
     made = createVault(home, host, average, entropy, system);
   } catch (error) {
-    // A phrase that opens nothing would only mislead.
-    if (file !== undefined && !existsSync(join(home, "vault.key"))) unlinkSync(file);
+    // A phrase that opens nothing would only mislead. A vault of somebody else's may have come in between.
+    const others = error instanceof Problem && (error.code === "busy" || error.code === "refused");
+    if (file !== undefined && (others || !existsSync(join(home, "vault.key")))) unlinkSync(file);
     throw error;
   }
   const facts = {
