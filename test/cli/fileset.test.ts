@@ -1,10 +1,10 @@
 /** Definitions of filesets, and what becomes of a home that is not as it should be. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { giveAway, isRoot, nobody, place, refused, run, shapeOf } from "./given.js";
+import { bin, giveAway, isRoot, nobody, place, refused, run, shapeOf } from "./given.js";
 
 test("add, ls, show, rm: each option is kept, shown and does something", async (t) => {
   const where = await place(t);
@@ -177,4 +177,39 @@ test("a home that may not be read or written: one line, no trace", { skip: !isRo
   refused(await user("snapshot", join(where.top, "src")), 1, /(EACCES|permission denied)/);
   chmodSync(join(where.home, "store/writers"), 0o700);
   assert.equal((await user("snapshot", "-q", join(where.top, "src"))).code, 0);
+});
+
+test("ten adds and ten removals at once: no edit is lost", async (t) => {
+  const where = await place(t);
+  where.put({ "src/f": "" });
+  const add = (name: string) => where.ok("fileset", "add", name, "--root", join(where.top, "src"));
+  await Promise.all(Array.from({ length: 10 }, (_, i) => add(`first${i}`)));
+  const both = Array.from({ length: 10 }, (_, i) => [where.ok("fileset", "rm", `first${i}`), add(`second${i}`)]);
+  await Promise.all(both.flat());
+  const names = ((await where.json("fileset", "ls")) as { name: string }[]).map(({ name }) => name).sort();
+  assert.deepEqual(
+    names,
+    Array.from({ length: 10 }, (_, i) => `second${i}`),
+  );
+});
+
+test("what is not UTF-8 cannot stand in config.toml, and that is said", async (t) => {
+  const where = await place(t);
+  const raw = Buffer.concat([Buffer.from(`${where.top}/`), Buffer.from([0xe4, 0xff])]);
+  mkdirSync(raw);
+  const go = (words: string): ReturnType<typeof spawnSync> =>
+    spawnSync("bash", ["-c", `cd "$1" && "$0" fileset add raw ${words}`, bin, where.top], {
+      env: { ...process.env, BCOOPFS_HOME: where.home },
+    });
+  for (const [words, says] of [
+    ["--root $'\\xe4\\xff'", /\/\\xe4\\xff is not UTF-8 .*bcoopfs snapshot \.\/PATH"$/],
+    ["--root=$'\\xe4\\xff'", /\/\\xe4\\xff is not UTF-8/],
+    ["--root . --exclude $'\\xff*'", /^bcoopfs: \\xff\* is not UTF-8/],
+    ["--root . --exclude-file $'\\xff'", /^bcoopfs: \\xff is not UTF-8/],
+  ] as const) {
+    const ran = go(words);
+    assert.equal(ran.status, 2, words);
+    assert.match(String(ran.stderr).trimEnd(), says);
+  }
+  assert.deepEqual(await where.json("fileset", "ls"), []);
 });

@@ -1,9 +1,10 @@
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { Problem } from "../../base/errors.js";
-import { checkName, didYouMean } from "../../base/units.js";
+import { checkName, didYouMean, escapeForTerminal } from "../../base/units.js";
 import type { FilesetConfig } from "../../vault/config.js";
 import type { Vault } from "../../vault/vault.js";
-import { type Invocation, withCommon, withVault } from "../invocation.js";
+import { type Invocation, rawArguments, withCommon, withVault } from "../invocation.js";
 
 interface AddOptions {
   readonly root: string[];
@@ -74,21 +75,16 @@ export function registerFileset(program: Command, invocation: Invocation): void 
 async function add(vault: Vault, name: string, options: AddOptions, { output }: Invocation): Promise<void> {
   const { addFileset } = await import("../../vault/config-edit.js");
   const { readExcludeFile, realRoot, usedFilesetId } = await import("../../capture/jobs.js");
-  const { resolve } = await import("node:path");
   checkName("fileset", name);
   if (vault.config().filesets.has(name))
     throw new Problem("usage", `there is a fileset ${name} already; remove it first, or choose another name`);
-  const roots = options.root.map((root) => {
-    const real = realRoot(root);
-    const text = real.toString("utf8");
-    if (!Buffer.from(text, "utf8").equals(real))
-      throw new Problem(
-        "usage",
-        `${root} is not UTF-8 and cannot stand in config.toml; save it with "bcoopfs snapshot ./PATH"`,
-      );
-    return text;
-  });
-  const excludeFile = options.excludeFile === undefined ? undefined : resolve(options.excludeFile);
+  const roots = rawArguments(options.root).map((root) =>
+    textOf(realRoot(root), 'save it with "bcoopfs snapshot ./PATH"'),
+  );
+  const patterns = (words: readonly string[] = []): string[] =>
+    rawArguments(words).map((word) => textOf(Buffer.from(word as string), "match it with * or ? instead"));
+  const given = options.excludeFile === undefined ? [] : rawArguments([options.excludeFile]);
+  const [excludeFile] = given.map((file) => resolve(textOf(Buffer.from(file as string), "rename it")));
   if (excludeFile !== undefined) readExcludeFile(excludeFile);
   // A path that was saved under this name before goes on from its history.
   const id = (usedFilesetId(vault, name) ?? vault.system.random(16)).toString("hex");
@@ -97,8 +93,8 @@ async function add(vault: Vault, name: string, options: AddOptions, { output }: 
       name,
       id,
       roots,
-      include: options.include ?? [],
-      exclude: options.exclude ?? [],
+      include: patterns(options.include),
+      exclude: patterns(options.exclude),
       ...(excludeFile === undefined ? {} : { excludeFile }),
       ...(options.oneFileSystem ? { oneFileSystem: true } : {}),
     }),
@@ -106,11 +102,25 @@ async function add(vault: Vault, name: string, options: AddOptions, { output }: 
   output.note(`Added fileset ${name}: ${roots.join(" ")}`);
 }
 
-/** Change the text of config.toml; the file is replaced whole. */
+/** What can stand in config.toml, which is UTF-8. */
+function textOf(bytes: Buffer, instead: string): string {
+  const text = bytes.toString("utf8");
+  if (Buffer.from(text, "utf8").equals(bytes)) return text;
+  throw new Problem("usage", `${escapeForTerminal(bytes)} is not UTF-8 and cannot stand in config.toml; ${instead}`);
+}
+
+/** Change the text of config.toml, one process at a time; the file is replaced whole. */
 async function edit(vault: Vault, change: (text: string) => string): Promise<void> {
   const { readIfThere, replaceFile } = await import("../../store/home.js");
-  const text = readIfThere(vault.home.config)?.toString("utf8") ?? "";
-  replaceFile(vault.home.config, change(text));
+  const { lockFile } = await import("../../store/lock.js");
+  const { config, path } = vault.home;
+  const lock = lockFile(join(path, "config.lock"), true);
+  try {
+    const text = readIfThere(config)?.toString("utf8") ?? "";
+    replaceFile(config, change(text));
+  } finally {
+    lock?.close();
+  }
 }
 
 function known(vault: Vault, name: string): FilesetConfig {
