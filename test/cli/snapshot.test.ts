@@ -219,12 +219,16 @@ test("a missing root fails its fileset and no other; the exit status is that of 
   assert.equal(gone.code, 2);
   assert.match(gone.err, /exclude file .*patterns cannot be read \(ENOENT\)/);
   assert.deepEqual((await names(where)).slice(-2), ["a", "c"]);
-  // JSON has each error as a line of its own, and each summary.
+  // JSON has each error as a line of its own, and a summary for each fileset, for the failed one too.
   const json = (await where.run("snapshot", "--json")).out.trim().split("\n");
+  const lines = json.map((line) => JSON.parse(line) as Record<string, unknown>);
   assert.deepEqual(
-    json.map((line) => JSON.parse(line).message_type),
-    ["summary", "summary", "error"],
+    lines.map((line) => line["message_type"]),
+    ["summary", "summary", "error", "summary"],
   );
+  const { error, ...facts } = lines.at(-1) ?? {};
+  assert.deepEqual(facts, { message_type: "summary", revision: null, fileset: "b", complete: false });
+  assert.match(String(error), /^the exclude file .*patterns cannot be read/);
 });
 
 test("unreadable files: exit 3, each named, the earlier version kept", { skip: !isRoot && "needs root" }, async (t) => {

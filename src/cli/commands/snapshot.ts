@@ -65,8 +65,12 @@ async function snapshots(
       tell(job.name, summary, options, invocation);
       codes.push(summary.damaged ? exitCodeOf("damaged") : summary.body.complete ? 0 : 3);
     } catch (error) {
-      if (!(error instanceof Problem) || error.code === "interrupted") throw error;
-      report(jobs.length > 1 ? `${job.name}: ${error.message}` : error.message, options, invocation);
+      if (!(error instanceof Problem)) throw error;
+      const { code, message } = error;
+      if (code !== "interrupted") report(jobs.length > 1 ? `${job.name}: ${message}` : message, options, invocation);
+      if (options.json)
+        output.json({ message_type: "summary", revision: null, fileset: job.name, complete: false, error: message });
+      if (code === "interrupted") throw error;
       codes.push(exitCodeOf(error.code));
     }
   }
