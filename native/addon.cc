@@ -29,6 +29,7 @@ constexpr Export kExports[] = {
     {"setTimes", entry<setTimes>},
     {"lock", entry<lock>},
     {"unlock", entry<unlock>},
+    {"syncFs", entry<syncFs>},
     {"statFs", entry<statFs>},
     {"detachMount", entry<detachMount>},
     {"errnoName", entry<nameErrno>},

@@ -45,6 +45,9 @@ napi_value statFs(Call &call);
 napi_value detachMount(Call &call);
 napi_value nameErrno(Call &call);
 
+// sync.cc
+napi_value syncFs(Call &call);
+
 // hash.cc
 napi_value blake3Hash(Call &call);
 napi_value blake3Leaves(Call &call);

@@ -18,6 +18,7 @@
         "attributes.cc",
         "lock.cc",
         "mount.cc",
+        "sync.cc",
         "hash.cc",
         "blake3.cc"
       ],

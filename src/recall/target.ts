@@ -2,7 +2,6 @@
  * The folder that a restore fills: new or empty, not in the home, and closed to everybody else meanwhile.
  * @module
  */
-import { execFile } from "node:child_process";
 import { closeSync, existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
@@ -122,14 +121,11 @@ function hasDefaultAcl(fd: number): boolean {
   return xattrsOf(native().listXattrs(fd, itself)).some(({ name }) => name.equals(defaultAclName));
 }
 
-/**
- * Everything on the disk before it is called done: one syncfs(2), by the `sync` of coreutils, which reports what could
- * not be written. An fsync for each file would cost a journal commit each; Node has no syncfs.
- */
+/** Everything on the disk before it is called done. */
 async function syncFileSystem(fd: number): Promise<void> {
-  const failed = await new Promise<Error | null>((done) => {
-    execFile("sync", ["-f", `/proc/${process.pid}/fd/${fd}`], (error) => done(error));
-  });
-  if (failed === null || errnoOf(failed) === "ENOENT") return;
-  throw new Problem("io", `the restored files may not all be on the disk: ${failed.message.trim()}`);
+  try {
+    await native().syncFs(fd);
+  } catch (error) {
+    throw systemProblem("the restored files may not all be on the disk", error);
+  }
 }

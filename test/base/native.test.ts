@@ -622,6 +622,16 @@ describe("file systems", () => {
     assert.throws(() => n.statFs(b("/absent/path")), fails("ENOENT", "statfs"));
   });
 
+  test("a file system is synced by any descriptor on it; a bad one fails", () =>
+    inFolder(async (at) => {
+      const fd = n.createFile(at, b("f"), 0o600);
+      n.pwrite(fd, b("x"), 0n);
+      assert.equal(await n.syncFs(fd), undefined);
+      assert.equal(await n.syncFs(at), undefined);
+      fs.closeSync(fd);
+      await assert.rejects(n.syncFs(fd), fails("EBADF", "syncfs"));
+    }));
+
   test("a mount is detached while in use; a link to it is not followed", rootOnly, (t) =>
     inFolder((at, path) => {
       n.makeFolder(at, b("mount"), 0o755);
