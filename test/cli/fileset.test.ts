@@ -148,7 +148,7 @@ test("damaged keys: exit 21, the file and the way out are named", async (t) => {
     const good = readFileSync(path);
     for (const bad of [good.subarray(0, -3), Buffer.from("rubbish\n"), Buffer.alloc(0), flipped(good)]) {
       writeFileSync(path, bad);
-      refused(await where.run("status"), 21, new RegExp(`${name.replace(".", "\\.")} is damaged; restore it`));
+      refused(await where.run("status"), 21, new RegExp(`${name.replace(".", "\\.")} is damaged; put it back`));
     }
     writeFileSync(path, good);
   }
