@@ -63,20 +63,8 @@ const made = /^bcoopfs: the catalogue was (damaged|missing) and is being made ag
 test("a catalogue that is cut short, at any page and between", async () => {
   const { size } = statSync(join(first.path, "catalogue/data.mdb"));
   const chance = chances(seed);
-  const sizes = [
-    0,
-    1,
-    100,
-    page - 1,
-    page,
-    page + 1,
-    2 * page,
-    2 * page + 1,
-    3 * page,
-    size >> 1,
-    size - page,
-    size - 1,
-  ];
+  const sizes = [0, 1, page, 2 * page + 1, size >> 1, size - page];
+  if (full) sizes.push(100, page - 1, page + 1, 2 * page, 3 * page, size - 1);
   if (full) for (let at = 4 * page; at < size; at += page) sizes.push(at, at + chance(page));
   for (const size of sizes) {
     const line = await survives((data) => truncateSync(data, size), `cut to ${size}`);
@@ -140,7 +128,7 @@ test("what does not matter is not told", async () => {
 test("flipped bytes and swapped pages, anywhere", async (t) => {
   const chance = chances(seed * 17);
   const told = { unharmed: 0, remade: 0 };
-  for (let i = 0; i < (full ? 600 : 16); i++) {
+  for (let i = 0; i < (full ? 300 : 10); i++) {
     const swap = i % 4 === 3;
     const line = await survives(
       (data) => {
@@ -168,7 +156,7 @@ test("flipped bytes and swapped pages, anywhere", async (t) => {
 
 test("damage that nobody reads does no harm later either", async () => {
   const chance = chances(seed * 23);
-  for (let i = 0; i < (full ? 120 : 4); i++) {
+  for (let i = 0; i < (full ? 60 : 2); i++) {
     const folder = join(where, `later-${i}`);
     mkdirSync(folder);
     const home = new KilledHome(folder, seed + i);
