@@ -177,7 +177,6 @@ function acknowledgedIn(out: string): string[] {
   const lines = out.split("\n").slice(0, -1);
   return lines
     .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line) as { message_type: string; revision: string })
-    .filter(({ message_type }) => message_type === "summary")
-    .map(({ revision }) => revision);
+    .map((line) => JSON.parse(line) as { message_type: string; revision: string | null })
+    .flatMap(({ message_type, revision }) => (message_type === "summary" && revision !== null ? [revision] : []));
 }
