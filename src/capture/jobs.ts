@@ -36,13 +36,15 @@ export function jobsFor(vault: Vault, words: readonly (string | Buffer)[], rehas
   });
   if (words.length === 0) return [...config.filesets.values()].filter(({ enabled }) => enabled).map(planned);
   const jobs = words.map((word) => {
-    if (word.includes("/")) {
+    // "." and ".." can be nothing but paths.
+    if (word.includes("/") || [".", ".."].includes(word.toString())) {
       const job = pathJob(vault, word, rehash);
       return { name: job.name, prepare: () => job };
     }
     const fileset = config.filesets.get(word.toString());
     if (fileset) return planned(fileset);
     const shown = shownPath(word);
+    if (shown === "") throw new Problem("usage", "an empty word names nothing to save; is a variable not set?");
     const near = didYouMean(shown, config.filesets.keys());
     const hint = near
       ? `did you mean ${near}?`

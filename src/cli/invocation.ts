@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import { Problem } from "../base/errors.js";
 import type { System } from "../base/system.js";
 import type { Vault } from "../vault/vault.js";
 import type { Output } from "./output.js";
@@ -37,8 +38,9 @@ export function withCommon(command: Command, which: { json?: boolean; quiet?: bo
 
 /** The home that this command works on. */
 export function homeOf(command: Command, env: NodeJS.ProcessEnv): string {
-  const given =
-    (command.opts() as CommonOptions).home ?? (rootOf(command).opts() as CommonOptions).home ?? env.BCOOPFS_HOME;
+  const named = (command.opts() as CommonOptions).home ?? (rootOf(command).opts() as CommonOptions).home;
+  if (named === "") throw new Problem("usage", "--home is empty; name a folder (is a variable not set?)");
+  const given = named ?? env.BCOOPFS_HOME;
   if (given) return resolve(given);
   if (process.getuid?.() === 0) return "/var/lib/bcoopfs";
   return join(env.XDG_DATA_HOME || join(homedir(), ".local", "share"), "bcoopfs");

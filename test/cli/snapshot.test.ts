@@ -85,12 +85,31 @@ test("one line on stdout for each fileset, nothing on stderr; -q says nothing at
   assert.equal((await names(where)).filter((name) => name === "one").length, 4, "named twice, saved once");
 });
 
-test("nothing to save: said, with what to do; silent with -q", async (t) => {
+test("no fileset at all is an error, -q or not; all disabled is said, and silent with -q", async (t) => {
   const where = await place(t);
+  refused(await where.run("snapshot"), 2, /nothing to save: .*fileset add/);
+  refused(await where.run("snapshot", "-q"), 2, /nothing to save/);
+  where.put({ "src/f": "" });
+  await where.ok("fileset", "add", "one", "--root", join(where.top, "src"));
+  const config = join(where.home, "config.toml");
+  writeFileSync(config, `${readFileSync(config, "utf8")}enabled = false\n`);
   const { code, out, said } = await where.run("snapshot");
-  assert.deepEqual([code, out, said.length], [0, "", 1]);
-  assert.match(said[0] ?? "", /fileset add/);
+  assert.deepEqual([code, out, said], [0, "", ["Nothing to save: every fileset in config.toml is disabled."]]);
   assert.equal((await where.ok("snapshot", "-q")).err, "");
+});
+
+test('"." and ".." are paths', async (t) => {
+  const where = await place(t);
+  where.put({ "src/below/f": "" });
+  const cwd = join(where.top, "src/below");
+  for (const [word, path] of [
+    [".", cwd],
+    ["..", join(where.top, "src")],
+  ] as const) {
+    assert.equal((await run(where.home, ["snapshot", word], { cwd })).code, 0);
+    const name = path.slice(1).replaceAll(/[^A-Za-z0-9._-]+/g, "-");
+    assert.ok((await where.ok("ls", `${name}@latest`)).out.includes(`${cwd}/f\n`));
+  }
 });
 
 test("--rehash reads what looks unchanged", { skip: !hasStrace() && "no strace here" }, async (t) => {
@@ -180,9 +199,7 @@ test("words that name nothing: what is meant, and nothing is saved", async (t) =
   await where.ok("fileset", "add", "home", "--root", join(where.top, "src"));
   refused(await where.run("snapshot", "hoem"), 2, /no fileset hoem .*did you mean home\?/);
   refused(await where.run("snapshot", "docs"), 2, /write \.\/docs$/);
-  refused(await where.run("snapshot", "."), 2, /write \.\/$/);
-  refused(await where.run("snapshot", ".."), 2, /write \.\.\/$/);
-  refused(await where.run("snapshot", ""), 2, /no fileset/);
+  refused(await where.run("snapshot", ""), 2, /empty/);
   refused(await where.run("snapshot", "home", "xyzzy"), 2, /no fileset xyzzy/);
   refused(await where.run("snapshot", "home", join(where.top, "no/such")), 1, /there is no .*no\/such$/);
   refused(await where.run("snapshot", "./new\nline"), 1, /there is no .*new\\nline$/);
@@ -252,6 +269,16 @@ test("unreadable files: exit 3, each named, the earlier version kept", { skip: !
   const [, newest] = JSON.parse((await go("revisions", "--json")).out) as { id: string; complete: boolean }[];
   assert.equal(newest?.complete, false);
   assert.equal((await go("cat", `${newest?.id}:${src}/a`)).out, "old");
+  rmSync(join(src, "never"));
+  chmodSync(join(src, "a"), 0o600);
+  assert.equal((await go("snapshot", "src")).code, 0);
+  assert.deepEqual((await go("ls", "src@latest")).said, []);
+  chmodSync(join(src, "b"), 0);
+  appendFileSync(join(src, "b"), "!");
+  assert.equal((await go("snapshot", "src")).code, 3);
+  assert.deepEqual((await go("ls", "src@latest")).said, [
+    "note: 1 newer revision of src is partial; this is the newest complete one",
+  ]);
 });
 
 test("our own mounts inside a root are left out, dead ones too", async (t) => {

@@ -6,6 +6,7 @@ import type { Vault } from "../../vault/vault.js";
 import type { View } from "../../vault/view.js";
 import { type Invocation, rawArgument, withCommon, withVault } from "../invocation.js";
 import { jsonName, jsonText } from "../json.js";
+import { type Output, plural } from "../output.js";
 
 interface LsOptions {
   readonly long?: boolean;
@@ -30,7 +31,7 @@ export function registerLook(program: Command, invocation: Invocation): void {
     .action((text: string, _options: unknown, command: Command) =>
       withVault(command, invocation, async (vault) => {
         const { catFile } = await import("../../recall/look.js");
-        const { view, path } = await viewOf(vault, text);
+        const { view, path } = await viewOf(vault, text, invocation.output);
         for await (const bytes of catFile(view, path ?? []))
           if (!(await invocation.output.stream(bytes, invocation.stop))) return;
       }),
@@ -38,17 +39,30 @@ export function registerLook(program: Command, invocation: Invocation): void {
 }
 
 /** The revision that a reference names, as a view, and the path behind it. */
-export async function viewOf(vault: Vault, text: string): Promise<{ view: View; path: readonly Buffer[] | undefined }> {
-  const { findRevision, parseReference } = await import("../../vault/revisions.js");
+export async function viewOf(
+  vault: Vault,
+  text: string,
+  output: Output,
+): Promise<{ view: View; path: readonly Buffer[] | undefined }> {
+  const { allRevisions, findRevision, parseReference } = await import("../../vault/revisions.js");
   const { MetadataCache, View } = await import("../../vault/view.js");
   const reference = parseReference(rawArgument(text));
   const revision = findRevision(vault.store.catalogue, reference.revision);
+  if (reference.revision.endsWith("@latest")) {
+    let newer = 0;
+    for (const other of allRevisions(vault.store.catalogue))
+      if (other.order > revision.order && other.fileset.equals(revision.fileset)) newer++;
+    if (newer > 0)
+      output.note(
+        `note: ${plural(newer, "newer revision")} of ${revision.filesetName} ${newer === 1 ? "is" : "are"} partial; this is the newest complete one`,
+      );
+  }
   return { view: new View(revision.root, new MetadataCache(vault.store.reader)), path: reference.path };
 }
 
 async function list(vault: Vault, text: string, options: LsOptions, { output, stop }: Invocation): Promise<void> {
   const { listFolder } = await import("../../recall/look.js");
-  const { view, path } = await viewOf(vault, text);
+  const { view, path } = await viewOf(vault, text, output);
   const recursive = options.recursive === true || path === undefined;
   let first = true;
   for await (const listed of listFolder(view, path ?? [], { recursive })) {

@@ -33,7 +33,7 @@ export function registerRestore(program: Command, invocation: Invocation): void 
     .action((text: string, options: Options, command: Command) =>
       withVault(command, invocation, async (vault) => {
         const { restore } = await import("../../recall/restore.js");
-        const { view, path } = await viewOf(vault, text);
+        const { view, path } = await viewOf(vault, text, invocation.output);
         const teller = new Teller(options, invocation);
         const settings = { includeOwner: options.owner, signal: invocation.stop };
         await restore(vault, view, path, resolve(options.target), settings, (event) => teller.on(event));
@@ -88,7 +88,7 @@ class Teller {
       });
     else if (!this.#options.quiet) {
       output.line(
-        `restored ${plural(summary.files, "file")}, ${formatSize(summary.bytes)}, ${plural(summary.folders, "folder")} and ${counted(summary.others)} other to ${resolve(this.#options.target)} in ${seconds.toFixed(1)} s`,
+        `restored ${plural(summary.files, "file")}, ${formatSize(summary.bytes)}, ${plural(summary.folders, "folder")} and ${plural(summary.others, "other entry").replace(/entrys$/, "entries")} to ${resolve(this.#options.target)} in ${seconds.toFixed(1)} s`,
       );
       for (const [kind, count] of summary.leftOut) output.note(`left out: ${counted(count)} ${kind}`);
     }

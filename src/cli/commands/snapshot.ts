@@ -46,10 +46,13 @@ async function snapshots(
   const { snapshot } = await import("../../capture/snapshot.js");
   const { output, stop } = invocation;
   const jobs = jobsFor(vault, rawArguments(what), options.rehash === true);
-  if (jobs.length === 0 && !options.quiet)
-    output.note(
-      'Nothing to save: config.toml has no enabled fileset. Add one with "bcoopfs fileset add", or name a path.',
+  // A home whose config has gone must not look like a backup that went well.
+  if (vault.config().filesets.size === 0 && jobs.length === 0)
+    throw new Problem(
+      "config",
+      'nothing to save: config.toml has no fileset; add one with "bcoopfs fileset add", or name a path',
     );
+  if (jobs.length === 0 && !options.quiet) output.note("Nothing to save: every fileset in config.toml is disabled.");
   const codes: number[] = [];
   for (const job of jobs) {
     try {
