@@ -104,7 +104,7 @@ test("a disabled fileset is saved by name only", async (t) => {
   await where.ok("fileset", "add", "x", "--root", "src");
   const path = join(where.home, "config.toml");
   writeFileSync(path, `${readFileSync(path, "utf8")}enabled = false\n`);
-  assert.match((await where.ok("snapshot")).said[0] ?? "", /no enabled fileset/);
+  assert.match((await where.ok("snapshot")).said[0] ?? "", /every fileset .* is disabled/);
   assert.match((await where.ok("fileset", "ls")).out, /^x \(disabled\): /);
   await where.ok("snapshot", "-q", "x");
   assert.equal(((await where.json("revisions")) as unknown[]).length, 1);
