@@ -87,7 +87,7 @@ function applyRecord(
     // A writer may have nothing to say of tables: its segments are found by their footers.
     if (tables.length > 0) for (const place of decodeTablePlaces(tables).places) catalogue.addTablePlace(place);
   } else if (record.type === recordTypes.release) {
-    for (const name of decodeRelease(record.clear).names) catalogue.removeSegment(name);
+    for (const name of decodeRelease(record.clear).names) applyRelease(catalogue, name, shelf);
   } else if (record.type === recordTypes.revision) {
     const { id, seq, time } = record;
     catalogue.addRevision({ id, log: log.id, seq, device: log.device, time, body: secret() });
@@ -121,12 +121,28 @@ function applyListing(catalogue: Catalogue, listing: Listing, shelf: Shelf): voi
     whole.set(number, there);
     return there && !(covers(listing.class, row.listing.class) && !covers(row.listing.class, listing.class));
   };
+  putChunks(catalogue, segment, table, (id) => {
+    const there = catalogue.chunk(id);
+    return there === undefined || !holdsWell(there.segment);
+  });
+}
+
+/** What a released segment held is to be found in the next one that holds it too. */
+function applyRelease(catalogue: Catalogue, name: Buffer, shelf: Shelf): void {
+  const struck = new Set(catalogue.removeSegment(name).map((id) => id.toString("latin1")));
+  for (const { number, listing } of catalogue.segments()) {
+    if (struck.size === 0) return;
+    const found = shelf.tableOf(listing);
+    if (found) putChunks(catalogue, number, found.table, (id) => struck.delete(id.toString("latin1")));
+  }
+}
+
+/** Rows for the chunks of a segment's table that are wanted there. */
+function putChunks(catalogue: Catalogue, segment: number, table: Table, wanted: (id: Buffer) => boolean): void {
   table.frames.forEach((frame, number) => {
     let offset = 0;
     for (const { type, id, length } of frame.chunks) {
-      const there = catalogue.chunk(id);
-      if (there === undefined || !holdsWell(there.segment))
-        catalogue.putChunk(id, { segment, frame: number, offset, length, type });
+      if (wanted(id)) catalogue.putChunk(id, { segment, frame: number, offset, length, type });
       offset += length;
     }
   });

@@ -207,10 +207,10 @@ export class Catalogue {
     return number;
   }
 
-  /** Strike a released segment, and every chunk that was to be found in it. Looks at all chunks: it happens seldom. */
-  removeSegment(name: Buffer): void {
+  /** Strike a released segment, and every chunk that was to be found in it: returns their ids. Looks at all chunks: it happens seldom. */
+  removeSegment(name: Buffer): Buffer[] {
     const row = this.segmentByName(name);
-    if (row === undefined) return;
+    if (row === undefined) return [];
     const gone: Buffer[] = [];
     for (const { key, value } of this.#tables.chunks.getRange({}))
       if (decodePlace(Buffer.from(value)).segment === row.number) gone.push(Buffer.from(key));
@@ -220,6 +220,7 @@ export class Catalogue {
     this.#delete("salts", row.listing.salt);
     this.#delete("tables", row.listing.salt);
     this.#segments.delete(row.number);
+    return gone;
   }
 
   addRevision(row: Omit<RevisionRow, "order">): void {

@@ -16,7 +16,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { realSystem } from "../../src/base/system.js";
 import { compileRules } from "../../src/capture/select.js";
 import { snapshot, type SnapshotJob } from "../../src/capture/snapshot.js";
-import { isSegment, objectKinds } from "../../src/format/listing.js";
+import { encodeRelease, isSegment, objectKinds } from "../../src/format/listing.js";
 import type { SegmentRow } from "../../src/store/catalogue.js";
 import { segmentPath } from "../../src/store/segments.js";
 import { check } from "../../src/upkeep/check.js";
@@ -132,6 +132,23 @@ test("a segment of folders is damaged: the next snapshot makes them again, with 
   await save();
   assert.equal(await damage(), 0);
   await allEqual();
+});
+
+test("a release applied by a commit leaves the same index as a rebuild", async () => {
+  await save();
+  const first = largest(objectKinds.dataSegment);
+  const session = it.vault.store.session({ copies: 1, minimum: 9, importance: 2 });
+  const { id, fresh } = session.put("data", readFileSync(join(source, "names", "n7")));
+  assert.ok(fresh, "stored a second time: neither class covers the other");
+  await session.commit(() => []);
+  session.close();
+  const clear = encodeRelease({ names: [first.listing.name], fields: [] });
+  it.vault.store.commit([], [{ type: "release", clear, secret: Buffer.alloc(0) }]);
+  unlinkSync(segmentPath(it.vault.home, first.listing.name));
+  assert.notEqual(it.vault.store.catalogue.chunk(id), undefined);
+  const before = [...it.vault.store.catalogue.dump()];
+  await it.vault.store.rebuild();
+  assert.deepEqual([...it.vault.store.catalogue.dump()], before);
 });
 
 test("the middle of the log is damaged: it goes on in a new one, and every revision is still there", async () => {
