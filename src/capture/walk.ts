@@ -14,6 +14,7 @@ import { type Entry, entryFlags, type TreeRef, type Xattr } from "../format/entr
 import { TreeBuilder } from "../format/tree.js";
 import { entryOf, kindOf } from "../vault/entry.js";
 import { isLoss, type View } from "../vault/view.js";
+import { Ascending } from "./ascending.js";
 import type { ContentReader } from "./contents.js";
 import type { FileCapture } from "./file.js";
 import { identity, type OwnState } from "./own.js";
@@ -396,31 +397,4 @@ function systemError(errno: number): Error {
 function errnoNumber(error: unknown): number {
   const errno = Math.abs(Number((error as { errno?: unknown }).errno));
   return Number.isInteger(errno) && errno > 0 && errno < 4096 ? errno : 5;
-}
-
-/** Entries of the previous revision beside those found now: both ascend, so one pass serves all. */
-class Ascending {
-  readonly #source: AsyncIterator<readonly Entry[]> | undefined;
-  #batch: readonly Entry[] = [];
-  #place = 0;
-
-  constructor(source: AsyncIterable<readonly Entry[]> | undefined) {
-    this.#source = source?.[Symbol.asyncIterator]();
-  }
-
-  /** The entry of this name; names must be asked for in ascending order. */
-  async at(name: Uint8Array): Promise<Entry | undefined> {
-    if (this.#source === undefined) return undefined;
-    for (;;) {
-      for (; this.#place < this.#batch.length; this.#place++) {
-        const entry = this.#batch[this.#place] as Entry;
-        const order = compareBytes(entry.name, name);
-        if (order >= 0) return order === 0 ? entry : undefined;
-      }
-      const step = await this.#source.next();
-      if (step.done) return undefined;
-      this.#batch = step.value;
-      this.#place = 0;
-    }
-  }
 }

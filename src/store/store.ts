@@ -9,11 +9,9 @@
  * processes (a damaged or missing catalogue, a new log) waits until this one is alone for a moment.
  * @module
  */
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { Reader, toHex } from "../base/bytes.js";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
-import { native } from "../base/native.js";
 import type { System } from "../base/system.js";
 import {
   covers,
@@ -42,6 +40,7 @@ import { catalogueState, sealCatalogue, setCatalogueAside } from "./probe.js";
 import { ChunkReader } from "./reader.js";
 import { hexStart, readTableOf, segmentFiles, segmentLength, syncSegment, verifySegment } from "./segments.js";
 import { type RecordBodies, type SealedSegment, Session, sessionFiles } from "./session.js";
+import { Use } from "./use.js";
 
 /** What recovery did, for whoever sits before the screen. */
 export type Say = (message: string) => void;
@@ -382,9 +381,6 @@ export class Store {
 
 /** How often opening is tried where it must be alone: half a minute at most beside others that also come and go. */
 const attemptsToBeAlone = 100;
-/** Between two looks whether somebody is still alone in the home. */
-const waitMs = 20;
-
 function listingOf(line: string): Listing | undefined {
   if (!/^([0-9a-f]{2})+$/.test(line)) return undefined;
   try {
@@ -394,48 +390,5 @@ function listingOf(line: string): Listing | undefined {
     return listing;
   } catch {
     return undefined;
-  }
-}
-
-/** The mark of a process that has this home open: shared among all, exclusive for whoever makes the index again. */
-class Use {
-  readonly #fd: number;
-
-  private constructor(fd: number) {
-    this.#fd = fd;
-  }
-
-  /** Alone where nobody else is there, else shared; waits, letting others have their turn, while somebody is alone. */
-  static async begin(home: Home, system: System): Promise<Use> {
-    if (!existsSync(home.store))
-      throw new Problem("no-vault", `no vault in ${home.path}; make one with "bcoopfs init"`);
-    try {
-      const use = new Use(openSync(join(home.path, "lock"), "a+", 0o600));
-      while (!use.tryExclusive() && !native().lock(use.#fd, false, false)) await system.sleep(waitMs);
-      return use;
-    } catch (error) {
-      throw systemProblem(`cannot open ${home.path}`, error);
-    }
-  }
-
-  tryExclusive(): boolean {
-    return native().lock(this.#fd, true, false);
-  }
-
-  exclusive(): void {
-    if (!this.tryExclusive())
-      throw new Problem(
-        "busy",
-        "the index has to be made again, but another bcoopfs process uses this home; stop it (umount) and run this again",
-      );
-  }
-
-  shared(): void {
-    native().lock(this.#fd, false, true);
-  }
-
-  end(): void {
-    native().unlock(this.#fd);
-    closeSync(this.#fd);
   }
 }
