@@ -72,6 +72,8 @@ test("no fault is acknowledged", { skip }, async (t) => {
   assert.deepEqual(wrong, []);
 });
 
+const childStopped = "bcoopfs: interrupted while the catalogue was being looked through\n";
+
 test("no death in a system call loses anything", { skip }, async (t) => {
   let deaths = 0;
   await inTwo("deaths", deadly, async (home, points, where, half, chance) => {
@@ -83,8 +85,10 @@ test("no death in a system call loses anything", { skip }, async (t) => {
       const { ended } = await runWith(home, join(where, "log"), point, "signal=KILL");
       const what = `death at ${point.call} ${point.when} (${point.about})`;
       if (ended.signal === "SIGKILL" || ended.code === 137) deaths++;
+      // The call may have been one of the child that looks through the catalogue: then it is the one that dies.
+      else if (ended.code === 130 && ended.err === childStopped) deaths++;
       else assert.equal(ended.code, 0, `${what}: ${ended.err}`);
-      assert.equal(ended.err, "", what);
+      if (ended.err !== childStopped) assert.equal(ended.err, "", what);
       if (chance(3) > 0) assert.deepEqual(await sound(home, what), [], what);
     }
   });
