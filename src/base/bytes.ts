@@ -231,9 +231,23 @@ export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 }
 
-/** Bytes of a hex text of exactly `length` bytes; undefined where it is not one. */
-export function fromHex(text: string, length: number): Buffer | undefined {
-  return text.length === length * 2 && /^[0-9a-f]*$/.test(text) ? Buffer.from(text, "hex") : undefined;
+/** Little-endian 32-bit words of bytes, four bytes each. */
+export function toWords(bytes: Uint8Array): Uint32Array {
+  const words = new Uint32Array(bytes.length / 4);
+  for (let i = 0; i < words.length; i++)
+    words[i] =
+      (bytes[i * 4] as number) |
+      ((bytes[i * 4 + 1] as number) << 8) |
+      ((bytes[i * 4 + 2] as number) << 16) |
+      ((bytes[i * 4 + 3] as number) << 24);
+  return words;
+}
+
+/** The bytes of little-endian 32-bit words. */
+export function fromWords(words: Uint32Array): Buffer {
+  const bytes = Buffer.allocUnsafe(words.length * 4);
+  for (let i = 0; i < words.length; i++) bytes.writeUInt32LE(words[i] as number, i * 4);
+  return bytes;
 }
 
 export function isZero(bytes: Uint8Array): boolean {

@@ -57,8 +57,6 @@ export const choice = {
   /** an interrupted snapshot loses at most this much */
   interimBytes: 256 * MiB,
   interimSeconds: 60,
-  /** records between two checkpoints of a log */
-  recordsPerCheckpoint: 1000,
   readBufferBytes: 1 * MiB,
   /** decoded frames held by one reader */
   frameCacheBytes: 32 * MiB,

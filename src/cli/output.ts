@@ -7,7 +7,6 @@
 import { fstatSync, writeSync } from "node:fs";
 import { Writable } from "node:stream";
 import { errnoOf, exitCodeOf, Problem, systemProblem } from "../base/errors.js";
-import { escapeForTerminal } from "../base/units.js";
 import { jsonText } from "./json.js";
 
 interface Stream extends Writable {
@@ -155,11 +154,6 @@ export class Output {
 async function flushed(stream: Stream): Promise<void> {
   if (stream.writableLength > 0 && !stream.destroyed)
     await new Promise<void>((resolve) => stream.write("", () => resolve()));
-}
-
-/** A file name as people may see it, and as scripts get it. */
-export function shownName(name: Uint8Array, output: Output): string {
-  return output.dataToTerminal ? escapeForTerminal(name) : Buffer.from(name).toString("latin1");
 }
 
 /** 1234567 → 1,234,567 */

@@ -9,6 +9,7 @@
  */
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { hchacha } from "@noble/ciphers/chacha.js";
+import { fromWords, toWords } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 
 export const nonceBytes = 24;
@@ -17,25 +18,11 @@ export const boxOverhead = nonceBytes + tagBytes;
 
 const sigma = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);
 
-function wordsOf(bytes: Uint8Array): Uint32Array {
-  const words = new Uint32Array(bytes.length / 4);
-  for (let i = 0; i < words.length; i++)
-    words[i] =
-      ((bytes[i * 4] as number) |
-        ((bytes[i * 4 + 1] as number) << 8) |
-        ((bytes[i * 4 + 2] as number) << 16) |
-        ((bytes[i * 4 + 3] as number) << 24)) >>>
-      0;
-  return words;
-}
-
 /** Key and 96-bit nonce of the inner ChaCha20-Poly1305. */
 function inner(key: Uint8Array, nonce: Uint8Array): { key: Buffer; nonce: Buffer } {
   const words = new Uint32Array(8);
-  hchacha(sigma, wordsOf(key), wordsOf(nonce.subarray(0, 16)), words);
-  const subkey = Buffer.allocUnsafe(32);
-  for (let i = 0; i < 8; i++) subkey.writeUInt32LE(words[i] as number, i * 4);
-  return { key: subkey, nonce: Buffer.concat([Buffer.alloc(4), nonce.subarray(16)]) };
+  hchacha(sigma, toWords(key), toWords(nonce.subarray(0, 16)), words);
+  return { key: fromWords(words), nonce: Buffer.concat([Buffer.alloc(4), nonce.subarray(16)]) };
 }
 
 /**

@@ -5,6 +5,7 @@
  * Source: "BLAKE3: one function, fast everywhere" (O'Connor, Aumasson, Neves, Wilcox-O'Hearn), sections 2.1–2.4.
  * @module
  */
+import { fromWords, toWords } from "../base/bytes.js";
 
 const iv = Uint32Array.of(
   0x6a09e667,
@@ -150,7 +151,7 @@ function parentValue(
 }
 
 /** Largest power of two below n (n > 1): how many of n nodes stand in the left subtree. */
-function leftOf(n: number): number {
+export function leftOf(n: number): number {
   return 2 ** Math.floor(Math.log2(n - 1));
 }
 
@@ -172,35 +173,17 @@ function subtree(
   return parentValue(a, b, key, mode, extra);
 }
 
-function wordsOf(bytes: Uint8Array): Uint32Array {
-  const words = new Uint32Array(8);
-  for (let i = 0; i < 8; i++)
-    words[i] =
-      ((bytes[i * 4] as number) |
-        ((bytes[i * 4 + 1] as number) << 8) |
-        ((bytes[i * 4 + 2] as number) << 16) |
-        ((bytes[i * 4 + 3] as number) << 24)) >>>
-      0;
-  return words;
-}
-
-function bytesOf(words: Uint32Array): Buffer {
-  const bytes = Buffer.allocUnsafe(32);
-  for (let i = 0; i < 8; i++) bytes.writeUInt32LE(words[i] as number, i * 4);
-  return bytes;
-}
-
 /** BLAKE3-256 of `data`, keyed where a key of 32 bytes is given. */
 export function blake3(data: Uint8Array, key: Uint8Array | null = null): Buffer {
-  const words = key ? wordsOf(key) : iv;
-  return bytesOf(subtree(data, 0, data.length, words, 0, key ? keyedFlag : 0, rootFlag));
+  const words = key ? toWords(key) : iv;
+  return fromWords(subtree(data, 0, data.length, words, 0, key ? keyedFlag : 0, rootFlag));
 }
 
 /** derive_key of the paper: a 32-byte key from key material, bound to a context text that is fixed in the program. */
 export function blake3Derive(context: string, material: Uint8Array): Buffer {
   const text = Buffer.from(context, "utf8");
   const contextKey = subtree(text, 0, text.length, iv, 0, deriveContextFlag, rootFlag);
-  return bytesOf(subtree(material, 0, material.length, contextKey, 0, deriveMaterialFlag, rootFlag));
+  return fromWords(subtree(material, 0, material.length, contextKey, 0, deriveMaterialFlag, rootFlag));
 }
 
 /**
@@ -208,15 +191,15 @@ export function blake3Derive(context: string, material: Uint8Array): Buffer {
  * @param firstChunk number of 1,024-byte chunks that stand before `data` in the whole
  */
 export function blake3Leaves(data: Uint8Array, key: Uint8Array | null, firstChunk: number): Buffer[] {
-  const words = key ? wordsOf(key) : iv;
+  const words = key ? toWords(key) : iv;
   const step = chunksPerLeaf * chunkLength;
   const leaves: Buffer[] = [];
   for (let at = 0, chunk = firstChunk; at === 0 || at < data.length; at += step, chunk += chunksPerLeaf)
-    leaves.push(bytesOf(subtree(data, at, Math.min(at + step, data.length), words, chunk, key ? keyedFlag : 0, 0)));
+    leaves.push(fromWords(subtree(data, at, Math.min(at + step, data.length), words, chunk, key ? keyedFlag : 0, 0)));
   return leaves;
 }
 
 /** The chaining value above two others; `root` makes it the hash of the whole. */
 export function blake3Parent(left: Uint8Array, right: Uint8Array, root: boolean): Buffer {
-  return bytesOf(parentValue(wordsOf(left), wordsOf(right), iv, 0, root ? rootFlag : 0));
+  return fromWords(parentValue(toWords(left), toWords(right), iv, 0, root ? rootFlag : 0));
 }

@@ -6,6 +6,7 @@
  */
 import { Problem } from "../base/errors.js";
 import { format } from "../base/limits.js";
+import { leftOf } from "./blake3.js";
 import { hashOf, leavesOf, parentOf } from "./hash.js";
 import { sameBytes } from "../base/bytes.js";
 
@@ -14,10 +15,6 @@ const chunksPerLeaf = format.leafBytes / 1024;
 /** How many leaves an object of this length has; an empty one has one. */
 export function leafCount(length: number): number {
   return Math.max(1, Math.ceil(length / format.leafBytes));
-}
-
-function leftOf(n: number): number {
-  return 2 ** Math.floor(Math.log2(n - 1));
 }
 
 /** Root of a row of at least two leaves. */
