@@ -1,9 +1,11 @@
 /**
- * What the world hands in: the clock and randomness. Everything above takes a `System` and never asks a global, so
+ * What the world hands in: the clock, timers and randomness, and the wait for a disk. Everything above takes a `System` and never asks a global, so
  * that a whole coop can run in one process on simulated time.
  * @module
  */
 import { randomFillSync } from "node:crypto";
+import { fdatasync } from "node:fs";
+import { promisify } from "node:util";
 
 export interface System {
   /** nanoseconds since 1970, UTC */
@@ -14,6 +16,10 @@ export interface System {
   sleep(ms: number): Promise<void>;
   /** lets everything else that waits have its turn */
   turn(): Promise<void>;
+  /** runs `run` once after at least `ms` milliseconds; the result calls it off */
+  after(ms: number, run: () => void): () => void;
+  /** resolves when a file's bytes are on the disk */
+  sync(fd: number): Promise<void>;
 }
 
 /** The real clock and the system's randomness. */
@@ -22,4 +28,9 @@ export const realSystem: System = {
   random: (length) => randomFillSync(Buffer.allocUnsafe(length)),
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   turn: () => new Promise((resolve) => setImmediate(resolve)),
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+  sync: promisify(fdatasync),
 };
