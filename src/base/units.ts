@@ -165,6 +165,21 @@ export function checkName(kind: string, text: string): string {
   throw new Problem("usage", `${kind} name ${quote(text)}: use 1–64 of A-Z a-z 0-9 . _ -, first a letter or digit`);
 }
 
+/** What is wrong with the address of a node, HOST:PORT (an IPv4 address or a name); undefined where nothing is. */
+export function faultInAddress(text: string): string | undefined {
+  const parts = /^([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}))?:(\d{1,5})$/.exec(text);
+  if (parts?.[1] === undefined) return "write it like 10.0.0.5:49737 or node.example.org:49737";
+  const port = Number(parts[2]);
+  return port < 1 || port > 65_535 ? "a port is 1 to 65535" : undefined;
+}
+
+/** The address itself, or Problem("usage") that says what one looks like. */
+export function checkAddress(what: string, text: string): string {
+  const fault = faultInAddress(text);
+  if (fault === undefined) return text;
+  throw new Problem("usage", `${what} ${quote(text)}: ${fault}`);
+}
+
 /** What a terminal may not see as it is: control, format (bidi), unassigned, invisible and line-breaking characters. */
 const unprintable = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -122,8 +122,9 @@ function spanToRemove(lines: readonly Line[], table: Span): Span {
 
 /** The same defaults and filesets, but for the named one; lines may differ. */
 function sameWithout(a: Config, b: Config, name: string): boolean {
-  const others = ({ defaults, filesets }: Config): unknown => [
+  const others = ({ defaults, coop, filesets }: Config): unknown => [
     defaults,
+    coop,
     [...filesets.values()].filter((fileset) => fileset.name !== name).map((fileset) => ({ ...fileset, line: 0 })),
   ];
   return isDeepStrictEqual(others(a), others(b));
@@ -159,7 +160,7 @@ function tableText(fileset: NewFileset): string {
 }
 
 /** On one line, or one element a line where that would be long. */
-function tomlList(texts: readonly string[]): string {
+export function tomlList(texts: readonly string[]): string {
   const short = `[${texts.map(tomlString).join(", ")}]`;
   return short.length <= 80 ? short : `[\n${texts.map((text) => `  ${tomlString(text)},\n`).join("")}]`;
 }
@@ -169,7 +170,7 @@ const tomlEscapes: ReadonlyMap<string, string> = new Map(
 );
 
 /** A basic string. Escaped are quote, backslash, control characters, and what is invisible or reorders text (bidi). */
-function tomlString(text: string): string {
+export function tomlString(text: string): string {
   if (/\p{Cs}/u.test(text)) throw new Problem("usage", "a text that is not valid Unicode cannot stand in config.toml");
   const escaped = text.replace(/["\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     const hex = (character.codePointAt(0) ?? 0).toString(16).toUpperCase();

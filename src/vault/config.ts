@@ -7,12 +7,14 @@
  *   [fileset.home]
  *   id = "32 hex digits"   random, written by `fileset add`; never in [defaults]
  *   roots = ["/home/ann"]  absolute; at least one, here or in [defaults]
+ *   [coop]
+ *   bootstrap = ["10.0.0.5:49737"]
  * @module
  */
 import type { AST } from "toml-eslint-parser";
 import { ParseError, parseTOML } from "toml-eslint-parser";
 import { Problem } from "../base/errors.js";
-import { didYouMean, isName } from "../base/units.js";
+import { didYouMean, faultInAddress, isName } from "../base/units.js";
 import { faultInPatterns } from "./pattern.js";
 
 export interface FilesetConfig {
@@ -38,15 +40,25 @@ export interface FilesetConfig {
 /** What [defaults] says, no more. */
 export type Defaults = Partial<Omit<FilesetConfig, "name" | "id" | "line">>;
 
+/** What [coop] says: how others are met. */
+export interface CoopConfig {
+  /** HOST:PORT of bootstrap nodes, at least one; without it the public DHT is used */
+  readonly bootstrap?: readonly string[];
+  /** HOST or HOST:PORT to take connections on */
+  readonly listen?: string;
+}
+
 export interface Config {
   /** In the order of the file. */
   readonly filesets: ReadonlyMap<string, FilesetConfig>;
   readonly defaults: Defaults;
+  readonly coop: CoopConfig;
 }
 
 /** Reads the whole text of config.toml. */
 export function parseConfig(text: string): Config {
   let defaults: Defaults = {};
+  let coop: CoopConfig = {};
   const written: [name: string, table: Table][] = [];
   for (const [key, item] of treeOf(text).entries) {
     if (key === "defaults") {
@@ -60,10 +72,10 @@ export function parseConfig(text: string): Config {
           throw at(fileset, `bad fileset name ${show(name)}: 1–64 of A-Z a-z 0-9 . _ -, first a letter or digit`);
         written.push([name, tableAt(fileset, headerOf(name))]);
       }
-    } else if (key === "coop" || key === "store")
-      throw at(item, `table [${key}${key === "store" ? ".NAME" : ""}] is not supported by this version`);
-    else if (item.table) throw unknown(item, `table [${show(key, false)}]`, key, ["defaults", "fileset"], "[]");
-    else throw at(item, `key ${show(key)} stands outside of [defaults] and [fileset.NAME]`);
+    } else if (key === "coop") coop = readCoop(tableAt(item, "[coop]"));
+    else if (key === "store") throw at(item, "table [store.NAME] is not supported by this version");
+    else if (item.table) throw unknown(item, `table [${show(key, false)}]`, key, ["defaults", "fileset", "coop"], "[]");
+    else throw at(item, `key ${show(key)} stands outside of [defaults], [coop] and [fileset.NAME]`);
   }
   const filesets = new Map<string, FilesetConfig>();
   const names = new Map<string, string>();
@@ -78,7 +90,7 @@ export function parseConfig(text: string): Config {
     if (id !== undefined) names.set(id, name);
     filesets.set(name, { name, id, ...settings, ...own, roots, line: table.line });
   }
-  return { filesets, defaults };
+  return { filesets, defaults, coop };
 }
 
 /** The header of a fileset's table; a name with a dot must be quoted there. */
@@ -92,16 +104,23 @@ export interface Span {
   readonly end: number;
 }
 
-/** The tables that have a header of their own (with their keys: `start` at the `[`) and the comments, in order. */
-export function layoutOf(text: string): {
-  readonly tables: readonly (Span & { readonly key: readonly string[] })[];
-  readonly comments: readonly Span[];
-} {
+/** A table that has a header of its own: `start` at the `[`, `end` behind its last key. */
+export interface TableSpan extends Span {
+  readonly key: readonly string[];
+  readonly entries: readonly (Span & { readonly key: readonly string[] })[];
+}
+
+/** The tables that have a header of their own, with what stands in them, and the comments, in order. */
+export function layoutOf(text: string): { readonly tables: readonly TableSpan[]; readonly comments: readonly Span[] } {
   const { program, shift } = parse(text);
   const span = ({ range }: AST.TOMLNode | AST.Comment): Span => ({ start: range[0] + shift, end: range[1] + shift });
   const tables = program.body[0].body.filter((node) => node.type === "TOMLTable");
   return {
-    tables: tables.map((node) => ({ ...span(node), key: node.key.keys.map(keyText) })),
+    tables: tables.map((node) => ({
+      ...span(node),
+      key: node.key.keys.map(keyText),
+      entries: node.body.map((entry) => ({ ...span(entry), key: entry.key.keys.map(keyText) })),
+    })),
     comments: program.comments.map(span),
   };
 }
@@ -151,6 +170,36 @@ function readSettings(table: Table, header: string): Settings {
     settings = { ...settings, ...readers[key]?.(item, key) };
   }
   return settings;
+}
+
+const laterCoopKeys: ReadonlySet<string> = new Set(
+  "beacon lost_after grace limit_upload limit_download keep".split(" "),
+);
+
+function readCoop(table: Table): CoopConfig {
+  let coop: CoopConfig = {};
+  for (const [key, item] of table.entries) {
+    if (laterCoopKeys.has(key)) throw at(item, `key "${key}" in [coop] is not supported by this version`);
+    if (key === "bootstrap") coop = { ...coop, bootstrap: addressesAt(item) };
+    else if (key === "listen") {
+      const listen = stringAt(item, key);
+      const fault = faultInAddress(listen.includes(":") ? listen : `${listen}:1`);
+      if (fault !== undefined) throw at(item, `listen = ${show(listen)}: write "HOST" or "HOST:PORT"`);
+      coop = { ...coop, listen };
+    } else throw unknown(item, `key ${show(key)} in [coop]`, key, ["bootstrap", "listen"], '""');
+  }
+  return coop;
+}
+
+function addressesAt(item: Item): readonly string[] {
+  const { texts, items } = stringsAt(item, "bootstrap");
+  if (texts.length === 0)
+    throw at(item, "bootstrap must name at least one node; without the key the public DHT is used");
+  for (const [i, text] of texts.entries()) {
+    const fault = faultInAddress(text);
+    if (fault !== undefined) throw at(items[i], `bootstrap node ${show(text)}: ${fault}`);
+  }
+  return texts;
 }
 
 function checkPath(path: string, item: Item, what: string): void {

@@ -87,7 +87,7 @@ test("a table goes with its own comments and one empty line, all else stays", ()
   assert.equal(removeFileset(file, "last"), file.replace('# next one\n[fileset.last]\nroots = ["""\n/last"""]\n', ""));
   let text = file;
   for (const name of ["last", "home", "work"]) text = removeFileset(text, name);
-  assert.deepEqual(parseConfig(text), { filesets: new Map(), defaults: { exclude: ["*.o"] } });
+  assert.deepEqual(parseConfig(text), { filesets: new Map(), defaults: { exclude: ["*.o"] }, coop: {} });
   for (const comment of ["# My machine.", "# about the defaults", "# A word between.", "# The end."])
     assert.ok(text.includes(comment), comment);
 });

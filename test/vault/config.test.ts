@@ -130,8 +130,21 @@ test("what later versions read is not taken for granted", () => {
       new RegExp(`key "${key}" in \\[fileset.a\\] is not supported by this version`),
     );
   refused("[defaults]\nkeep_last = 3", 2, /not supported by this version/);
-  refused("[defaults]\n[coop]\n", 2, /\[coop\] is not supported by this version/);
+  refused('[coop]\nkeep = "all"\n', 2, /key "keep" in \[coop\] is not supported by this version/);
   refused("[store.usb]\n", 1, /\[store\.NAME\] is not supported by this version/);
+});
+
+test("[coop]: how others are met", () => {
+  assert.deepEqual(parseConfig("").coop, {});
+  const { coop } = parseConfig('[coop]\nbootstrap = ["10.0.0.5:49737", "node.example.org:1"]\nlisten = "0.0.0.0"\n');
+  assert.deepEqual(coop, { bootstrap: ["10.0.0.5:49737", "node.example.org:1"], listen: "0.0.0.0" });
+  assert.deepEqual(parseConfig('[coop]\nlisten = "127.0.0.1:5000"').coop, { listen: "127.0.0.1:5000" });
+  refused("[coop]\nbootstrap = []", 2, /at least one node; without the key the public DHT is used/);
+  refused('[coop]\nbootstrap = "10.0.0.5:1"', 2, /bootstrap must be a list/);
+  for (const bad of ["10.0.0.5", "10.0.0.5:0", "10.0.0.5:65536", ":1", "a b:1", "[::1]:1", "a:1:2"])
+    refused(`[coop]\nbootstrap = [\n"a:1",\n"${bad}"]`, 4, /bootstrap node .*: (write it like|a port is 1 to 65535)/);
+  refused('[coop]\nlisten = "a b"', 2, /listen = "a b": write "HOST" or "HOST:PORT"/);
+  refused('[coop]\nbotstrap = ["a:1"]', 2, /unknown key "botstrap" in \[coop\]; did you mean "bootstrap"\?$/);
 });
 
 test("wrong types", () => {

@@ -1,4 +1,4 @@
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { Problem } from "../../base/errors.js";
 import { checkName, didYouMean, escapeForTerminal } from "../../base/units.js";
@@ -66,14 +66,16 @@ export function registerFileset(program: Command, invocation: Invocation): void 
     .action((name: string, _options: unknown, command: Command) =>
       withVault(command, invocation, async (vault) => {
         const { removeFileset } = await import("../../vault/config-edit.js");
+        const { editConfig } = await import("../../vault/config-file.js");
         known(vault, name);
-        await edit(vault, (text) => removeFileset(text, name));
+        editConfig(vault.home, (text) => removeFileset(text, name));
       }),
     );
 }
 
 async function add(vault: Vault, name: string, options: AddOptions, { output }: Invocation): Promise<void> {
   const { addFileset } = await import("../../vault/config-edit.js");
+  const { editConfig } = await import("../../vault/config-file.js");
   const { readExcludeFile, realRoot, usedFilesetId } = await import("../../capture/jobs.js");
   checkName("fileset", name);
   if (vault.config().filesets.has(name))
@@ -88,7 +90,7 @@ async function add(vault: Vault, name: string, options: AddOptions, { output }: 
   if (excludeFile !== undefined) readExcludeFile(excludeFile);
   // A path that was saved under this name before goes on from its history.
   const id = (usedFilesetId(vault, name) ?? vault.system.random(16)).toString("hex");
-  await edit(vault, (text) =>
+  editConfig(vault.home, (text) =>
     addFileset(text, {
       name,
       id,
@@ -107,20 +109,6 @@ function textOf(bytes: Buffer, instead: string): string {
   const text = bytes.toString("utf8");
   if (Buffer.from(text, "utf8").equals(bytes)) return text;
   throw new Problem("usage", `${escapeForTerminal(bytes)} is not UTF-8 and cannot stand in config.toml; ${instead}`);
-}
-
-/** Change the text of config.toml, one process at a time; the file is replaced whole. */
-async function edit(vault: Vault, change: (text: string) => string): Promise<void> {
-  const { readIfThere, replaceFile } = await import("../../store/home.js");
-  const { lockFile } = await import("../../store/lock.js");
-  const { config, path } = vault.home;
-  const lock = lockFile(join(path, "config.lock"), true);
-  try {
-    const text = readIfThere(config)?.toString("utf8") ?? "";
-    replaceFile(config, change(text));
-  } finally {
-    lock?.close();
-  }
 }
 
 function known(vault: Vault, name: string): FilesetConfig {

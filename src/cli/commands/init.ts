@@ -33,7 +33,8 @@ export function registerInit(program: Command, invocation: Invocation): void {
 }
 
 async function init(options: Options, command: Command, { output, system, env }: Invocation): Promise<void> {
-  const { checkFreeHome, createVault, defaultHost } = await import("../../vault/vault.js");
+  const { createVault, defaultHost } = await import("../../vault/vault.js");
+  const { checkFreeHome } = await import("../../vault/new-home.js");
   const { phraseOf, validAverage } = await import("../../format/keys.js");
   const { createFile } = await import("../../store/home.js");
   const host = options.host === undefined ? defaultHost() : checkName("host", options.host);
