@@ -9,6 +9,8 @@
 export interface FramedStream {
   userData: unknown;
   readonly destroyed: boolean;
+  /** a buffer to fill and `write` as it is, which saves a copy where the stream seals in place */
+  alloc?(length: number): Buffer;
   /** false when more than a little waits to be sent; "drain" follows */
   write(message: Buffer): boolean;
   pause(): void;
@@ -45,6 +47,8 @@ export interface Network {
   leave(topic: Buffer): void;
   /** Called for each connection, dialled or taken. One handler; set it before the first `join`. */
   onConnection(handler: (connection: Connection) => void): void;
+  /** Do not speak with this key again for some minutes: it was refused, and would only be refused again. */
+  avoid(remoteKey: Buffer): void;
   /** Look at all topics again, now. */
   refresh(): void;
   /** End all connections and wait until nothing of it runs any more. */

@@ -1,0 +1,108 @@
+/** What is used of the packages that bring no types, and no more. */
+
+declare module "hyperdht" {
+  import type { EventEmitter } from "node:events";
+
+  export interface KeyPair {
+    readonly publicKey: Buffer;
+    readonly secretKey: Buffer;
+  }
+
+  export interface HyperDHTOptions {
+    readonly bootstrap?: readonly string[];
+    readonly host?: string;
+    /** one port, or a range without its end; [0, 0] is any free one */
+    readonly port?: number | readonly [number, number];
+    readonly anyPort?: boolean;
+    readonly ephemeral?: boolean;
+    readonly firewalled?: boolean;
+  }
+
+  export default class HyperDHT extends EventEmitter {
+    constructor(options?: HyperDHTOptions);
+    static bootstrapper(port: number, host: string, options?: HyperDHTOptions): HyperDHT;
+    static keyPair(seed: Buffer): KeyPair;
+    readonly ephemeral: boolean;
+    readonly destroyed: boolean;
+    bind(): Promise<void>;
+    fullyBootstrapped(): Promise<void>;
+    address(): { readonly host: string; readonly port: number } | null;
+    toArray(): { readonly host: string; readonly port: number }[];
+    destroy(options?: { readonly force?: boolean }): Promise<void>;
+  }
+}
+
+declare module "hyperswarm" {
+  import type { EventEmitter } from "node:events";
+  import type HyperDHT from "hyperdht";
+  import type { KeyPair } from "hyperdht";
+
+  export interface PeerInfo {
+    readonly publicKey: Buffer;
+    ban(banned: boolean): void;
+  }
+
+  export interface HyperswarmOptions {
+    readonly dht: HyperDHT;
+    readonly keyPair: KeyPair;
+    readonly maxPeers?: number;
+    readonly maxParallel?: number;
+    /** true refuses, inbound and outbound */
+    readonly firewall?: (remotePublicKey: Buffer) => boolean;
+    readonly backoffs?: readonly [number, number, number, number];
+    readonly jitter?: number;
+  }
+
+  export interface Session {
+    refresh(how: { readonly client: boolean; readonly server: boolean }): Promise<boolean>;
+  }
+
+  export default class Hyperswarm extends EventEmitter {
+    constructor(options: HyperswarmOptions);
+    readonly peers: Map<string, PeerInfo>;
+    join(topic: Buffer, how: { readonly client: boolean; readonly server: boolean }): Session;
+    leave(topic: Buffer): Promise<void>;
+    destroy(options?: { readonly force?: boolean }): Promise<void>;
+  }
+}
+
+declare module "protomux" {
+  export interface State {
+    buffer: Buffer;
+    start: number;
+    end: number;
+  }
+
+  export interface Encoding<T> {
+    preencode(state: State, value: T): void;
+    encode(state: State, value: T): void;
+    decode(state: State): T;
+  }
+
+  export interface Message<T> {
+    send(value: T): boolean;
+  }
+
+  export interface Channel {
+    readonly opened: boolean;
+    readonly closed: boolean;
+    addMessage<T>(options: { encoding: Encoding<T>; onmessage: (value: T) => void; autoBatch?: boolean }): Message<T>;
+    open(handshake?: Buffer): void;
+    close(): void;
+  }
+
+  export interface ChannelOptions {
+    readonly protocol: string;
+    readonly handshake?: Encoding<Buffer>;
+    readonly onopen?: (handshake: Buffer) => void;
+    readonly onclose?: () => void;
+    readonly ondrain?: () => void;
+  }
+
+  export default class Protomux {
+    constructor(stream: unknown);
+    readonly drained: boolean;
+    pair(which: { readonly protocol: string }, notify: () => Promise<void>): void;
+    createChannel(options: ChannelOptions): Channel | null;
+  }
+}
