@@ -34,8 +34,6 @@ declare module "hyperdht" {
 
 declare module "hyperswarm" {
   import type { EventEmitter } from "node:events";
-  import type HyperDHT from "hyperdht";
-  import type { KeyPair } from "hyperdht";
 
   export interface PeerInfo {
     readonly publicKey: Buffer;
@@ -43,8 +41,9 @@ declare module "hyperswarm" {
   }
 
   export interface HyperswarmOptions {
-    readonly dht: HyperDHT;
-    readonly keyPair: KeyPair;
+    /** a HyperDHT */
+    readonly dht: object;
+    readonly keyPair: { readonly publicKey: Buffer; readonly secretKey: Buffer };
     readonly maxPeers?: number;
     readonly maxParallel?: number;
     /** true refuses, inbound and outbound */
