@@ -1,12 +1,14 @@
 /**
- * What an `init` that was cut short leaves behind. Until vault.key is there nothing can have been saved, so a home
- * without it may be begun anew, but only where every file is one that `init` makes and nothing hangs on it: a log with
- * more than its genesis, or any segment, belongs to a vault whose key was lost.
+ * What an `init` or a `recover` that was cut short leaves behind. Until vault.key is there nothing can have been saved,
+ * so a home without it may be begun anew, but only where every file is one that those make and nothing hangs on it: a
+ * log with more than its genesis and the root key's word of what it inherits, or any segment, belongs to a vault whose
+ * key was lost.
  * @module
  */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
+import { recordTypes } from "../format/record.js";
 import type { Home } from "../store/home.js";
 
 /** Files of an unfinished vault, to be removed. Problem("refused") where there is more. */
@@ -19,11 +21,13 @@ export function leftoverOf(home: Home): string[] {
     if (!isAbsent(error)) throw systemProblem(`cannot look into ${home.store}`, error);
   }
   const logs = named(home, home.logs, /^[0-9a-f]{64}(\.tmp)?$/);
-  for (const log of logs) if (!log.endsWith(".tmp") && !endsWithFirstRecord(log)) throw lost(home);
+  for (const log of logs) if (!log.endsWith(".tmp") && !onlyBegun(log)) throw lost(home);
   return [
     ...logs,
     ...named(home, home.capsule, /^(root|[0-9a-f]{64})(\.tmp)?$/),
     ...named(home, home.catalogue, /^(data|lock)\.mdb$/),
+    join(home.path, "coop", "key"),
+    join(home.path, "coop", "key.tmp"),
     home.catalogueSeal,
     `${home.deviceKey}.tmp`,
     `${home.vaultKey}.tmp`,
@@ -35,7 +39,7 @@ export function removeFiles(paths: readonly string[]): void {
     try {
       rmSync(path, { force: true });
     } catch (error) {
-      throw systemProblem(`cannot remove ${path}, which an interrupted init left`, error);
+      throw systemProblem(`cannot remove ${path}, which an interrupted run left`, error);
     }
 }
 
@@ -58,12 +62,17 @@ function named(home: Home, folder: string, pattern: RegExp): string[] {
   }
 }
 
-/** Is a log no longer than its first record, whole or torn? A log is records, each after its length (u32). */
-function endsWithFirstRecord(path: string): boolean {
+/** Does a log hold no more than its genesis and `succeed` records, the last one whole or torn? */
+function onlyBegun(path: string): boolean {
   const fd = openSync(path, "r");
   try {
-    const length = Buffer.alloc(4);
-    return readSync(fd, length) < 4 || fstatSync(fd).size <= 4 + length.readUInt32LE();
+    // Each record stands behind its length (u32); its type is at byte 10 of its header.
+    const head = Buffer.alloc(16);
+    for (let at = 0, seq = 0; readSync(fd, head, 0, 16, at) === 16; seq++) {
+      if (seq > 0 && head.readUInt16LE(14) !== recordTypes.succeed) return false;
+      at += 4 + head.readUInt32LE();
+    }
+    return true;
   } finally {
     closeSync(fd);
   }
