@@ -62,6 +62,9 @@ export const choice = {
   frameCacheBytes: 32 * MiB,
   /** decoded entries (or items of upper chunks and lists) held by one process, about 1 KiB each */
   decodedEntries: 16 * KiB,
+  /** objects whose chaining values are held for peers that ask, and leaves of all of them (64 B each) */
+  servedObjects: 256,
+  servedLeaves: 128 * KiB,
   /** a file that changes while it is read is read again this often before it is flagged */
   rereads: 2,
   /** a catalogue up to here is hashed at each start; a larger one is known by its size, times and inode */

@@ -72,6 +72,72 @@ export function proofOf(leaves: readonly Uint8Array[], first: number, last: numb
 }
 
 /**
+ * All chaining values of an object, so that proofs cost no hashing: for whoever gives many ranges of it away. They
+ * stand in one row as a walk from the root meets them: a node, all below its left, all below its right.
+ */
+export class LeafTree {
+  readonly leaves: number;
+  readonly #values: Buffer;
+
+  constructor(leaves: readonly Uint8Array[]) {
+    this.leaves = leaves.length;
+    this.#values = Buffer.alloc(rowOf(leaves.length) * 32);
+    const fill = (at: number, from: number, to: number): Uint8Array => {
+      const middle = from + (to - from > 1 ? leftOf(to - from) : 0);
+      const value =
+        to - from === 1
+          ? (leaves[from] as Uint8Array)
+          : parentOf(fill(at + 1, from, middle), fill(at + 1 + rowOf(middle - from), middle, to), false);
+      this.#values.set(value, at * 32);
+      return value;
+    };
+    fill(0, 0, leaves.length);
+  }
+
+  #value(at: number): Buffer {
+    return this.#values.subarray(at * 32, at * 32 + 32);
+  }
+
+  /** What `proofOf` gives for the same range. */
+  proof(first: number, last: number): Buffer[] {
+    const proof: Buffer[] = [];
+    const walk = (at: number, from: number, to: number): void => {
+      if (to <= first || from > last) proof.push(this.#value(at));
+      else if (to - from > 1) {
+        const middle = from + leftOf(to - from);
+        walk(at + 1, from, middle);
+        walk(at + 1 + rowOf(middle - from), middle, to);
+      }
+    };
+    walk(0, 0, this.leaves);
+    return proof;
+  }
+
+  /** Are these the bytes of leaves first…? Not for an object of one leaf: its name says so itself. */
+  holds(first: number, data: Uint8Array): boolean {
+    const row = leavesOf(data, first * chunksPerLeaf);
+    if (first + row.length > this.leaves) return false;
+    let good = true;
+    const walk = (at: number, from: number, to: number): void => {
+      if (to <= first || from >= first + row.length) return;
+      if (to - from === 1) good &&= sameBytes(row[from - first] as Buffer, this.#value(at));
+      else {
+        const middle = from + leftOf(to - from);
+        walk(at + 1, from, middle);
+        walk(at + 1 + rowOf(middle - from), middle, to);
+      }
+    };
+    walk(0, 0, this.leaves);
+    return good;
+  }
+}
+
+/** Nodes of a tree of so many leaves. */
+function rowOf(leaves: number): number {
+  return 2 * leaves - 1;
+}
+
+/**
  * Check that `data` are the bytes of leaves first… of the object (name, length). Throws Problem("damaged") on any
  * difference: a wrong byte, a wrong proof, a proof too long or too short.
  * The length is what a signed list says; a range that includes the last leaf proves it, others may not.

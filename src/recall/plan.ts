@@ -6,7 +6,7 @@
 import { Problem } from "../base/errors.js";
 import { escapeForTerminal } from "../base/units.js";
 import { type Entry, entryFlags } from "../format/entry.js";
-import { segmentLength } from "../store/segments.js";
+import { objectLength } from "../store/objects.js";
 import type { Vault } from "../vault/vault.js";
 import { isLoss, type View } from "../vault/view.js";
 import { linkKey } from "../vault/link-key.js";
@@ -97,7 +97,7 @@ class Planner implements Plan {
     let present = this.#present.get(place.segment);
     if (present === undefined) {
       const row = catalogue.segment(place.segment);
-      present = row !== undefined && segmentLength(this.#vault.home, row.listing.name) === row.listing.length;
+      present = row !== undefined && objectLength(this.#vault.home, row.listing.name) === row.listing.length;
       this.#present.set(place.segment, present);
     }
     return present;

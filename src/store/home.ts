@@ -28,7 +28,12 @@ export interface Home {
   readonly catalogueSeal: string;
   readonly store: string;
   readonly storeId: string;
+  /** what this device has written */
   readonly segments: string;
+  /** what it keeps for others, and what it has had back from them */
+  readonly objects: string;
+  /** objects that are being received */
+  readonly incoming: string;
   /** sessions that write, and their unfinished segments */
   readonly writers: string;
   readonly logs: string;
@@ -50,6 +55,8 @@ export function homeAt(path: string): Home {
     store: at("store"),
     storeId: at("store", "id"),
     segments: at("store", "segments"),
+    objects: at("store", "objects"),
+    incoming: at("store", "incoming"),
     writers: at("store", "writers"),
     logs: at("logs"),
     capsule: at("capsule"),

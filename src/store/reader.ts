@@ -12,7 +12,9 @@ import { decodeHeader, headerBytes, SegmentReader } from "../format/segment.js";
 import type { Catalogue, ChunkPlace, SegmentRow } from "./catalogue.js";
 import type { Home } from "./home.js";
 import type { Keyring } from "./keyring.js";
-import { hexStart, readSegment } from "./segments.js";
+import { readObject } from "./objects.js";
+import { hexStart } from "./segments.js";
+import type { Source } from "./source.js";
 
 /** Reads chunks through a bounded cache of opened frames. */
 export class ChunkReader {
@@ -20,6 +22,8 @@ export class ChunkReader {
   readonly #keyring: Keyring;
   readonly #catalogue: Catalogue;
   readonly #system: System;
+  /** asked for what is not here; settable, because it comes from further up */
+  source: Source | undefined;
   /** oldest use first */
   readonly #frames = new Map<string, Buffer>();
   #cached = 0;
@@ -31,6 +35,17 @@ export class ChunkReader {
     this.#keyring = keyring;
     this.#catalogue = catalogue;
     this.#system = system;
+  }
+
+  /** Remember in which segment, by its salt, an id may be looked for where the index does not know it. Never trusted. */
+  hint(_id: Uint8Array, _salt: Uint8Array): void {}
+
+  /**
+   * Have the index know what is in listed segments whose tables were not at hand, as far as local files tell. How many
+   * could be learned.
+   */
+  async learnTables(_signal?: AbortSignal): Promise<number> {
+    return 0;
   }
 
   /** Plaintext of a chunk. Problem("missing") where nothing holds it, "damaged" where what holds it is not true. */
@@ -86,7 +101,7 @@ export class ChunkReader {
         "damaged",
         `segment ${hexStart(segment.listing.name)} has no frame ${number}; run "bcoopfs repair --rebuild-index"`,
       );
-    const box = readSegment(this.#home, segment.listing.name, row.offset, row.boxBytes);
+    const box = readObject(this.#home, segment.listing.name, row.offset, row.boxBytes);
     if (box.length !== row.boxBytes)
       throw new Problem("damaged", `segment ${hexStart(segment.listing.name)} is cut short`);
     const { raw } = this.#named(segment, () => this.#readerOf(segment).frame(number, row.rawBytes, box));
@@ -108,7 +123,7 @@ export class ChunkReader {
     const name = segment.listing.name.toString("latin1");
     const known = this.#segments.get(name);
     if (known) return known;
-    const header = decodeHeader(readSegment(this.#home, segment.listing.name, 0, headerBytes));
+    const header = decodeHeader(readObject(this.#home, segment.listing.name, 0, headerBytes));
     const epoch = this.#keyring.epochs.get(header.epoch);
     if (epoch === undefined) throw new Problem("damaged", `the keys of epoch ${header.epoch} are not here`);
     const reader = new SegmentReader(header, epoch);

@@ -38,7 +38,9 @@ import type { LogFile, StoredRecord } from "./log.js";
 import { beginLog, openOwnLogs } from "./own-logs.js";
 import { catalogueState, sealCatalogue, setCatalogueAside } from "./probe.js";
 import { ChunkReader } from "./reader.js";
-import { hexStart, readTableOf, segmentFiles, segmentLength, syncSegment, verifySegment } from "./segments.js";
+import { objectLength, verifyObject } from "./objects.js";
+import { hexStart, segmentFiles, syncSegment } from "./segments.js";
+import { readTableOf } from "./tables.js";
 import { type RecordBodies, type SealedSegment, Session, sessionFiles } from "./session.js";
 import { Use } from "./use.js";
 
@@ -232,7 +234,7 @@ export class Store {
 
   readonly #shelf: Shelf = {
     tableOf: (listing) => this.#tableOf(listing),
-    isWhole: ({ name, length }) => segmentLength(this.home, name) === length,
+    isWhole: ({ name, length }) => objectLength(this.home, name) === length,
   };
 
   #tableOf(listing: Listing): ReturnType<Shelf["tableOf"]> {
@@ -272,10 +274,10 @@ export class Store {
   #listOrphans(found: readonly { name: Buffer; listing: Listing | undefined }[]): void {
     const sealed: SealedSegment[] = [];
     for (const { name, listing } of found) {
-      const length = segmentLength(this.home, name);
+      const length = objectLength(this.home, name);
       if (length === undefined || this.catalogue.segmentByName(name)) continue;
       try {
-        verifySegment(this.home, name, length);
+        verifyObject(this.home, name, length);
         const { reader, table } = readTableOf(this.home, name, length, this.keyring.epochs);
         const { kind: written, salt, epoch } = reader.header;
         const kind = objectKinds[written === "data" ? "dataSegment" : "metadataSegment"];
@@ -297,7 +299,7 @@ export class Store {
     return (
       row !== undefined &&
       covers(row.listing.class, wanted) &&
-      segmentLength(this.home, row.listing.name) === row.listing.length
+      objectLength(this.home, row.listing.name) === row.listing.length
     );
   }
 

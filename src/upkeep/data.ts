@@ -10,7 +10,8 @@ import { idKeyOf } from "../format/keys.js";
 import { NameHasher } from "../format/leaves.js";
 import { headerBytes } from "../format/segment.js";
 import type { FrameRow } from "../format/table.js";
-import { hexStart, readSegment } from "../store/segments.js";
+import { readObject } from "../store/objects.js";
+import { hexStart } from "../store/segments.js";
 import { isLoss } from "../vault/view.js";
 import type { Vault } from "../vault/vault.js";
 import type { Findings } from "./findings.js";
@@ -65,7 +66,7 @@ async function readWhole(
   const hasher = new NameHasher();
   let at = 0;
   const next = (bytes: number): Buffer => {
-    const piece = readSegment(vault.home, name, at, bytes);
+    const piece = readObject(vault.home, name, at, bytes);
     at += bytes;
     hasher.update(piece);
     return piece;

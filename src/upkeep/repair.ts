@@ -18,7 +18,8 @@ import { decodeHeader, frameOffsets, headerBytes, SegmentReader, trailerBytes } 
 import { decodeTableObject, type Table } from "../format/table.js";
 import type { SegmentRow } from "../store/catalogue.js";
 import { makeFolder } from "../store/home.js";
-import { segmentPath, verifySegment } from "../store/segments.js";
+import { verifyObject } from "../store/objects.js";
+import { segmentPath } from "../store/segments.js";
 import type { Session } from "../store/session.js";
 import type { Vault } from "../vault/vault.js";
 import { dropStatSheets, type RebuildSummary, rebuildIndex } from "./rebuild.js";
@@ -65,7 +66,7 @@ export async function repair(vault: Vault, signal: AbortSignal, on: (mended: Men
 
 function isWhole(vault: Vault, row: SegmentRow): boolean {
   try {
-    verifySegment(vault.home, row.listing.name, row.listing.length);
+    verifyObject(vault.home, row.listing.name, row.listing.length);
     return true;
   } catch (error) {
     if (error instanceof Problem && ["damaged", "missing", "io"].includes(error.code)) return false;

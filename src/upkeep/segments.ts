@@ -9,7 +9,9 @@ import { isSegment, type Listing, objectKinds } from "../format/listing.js";
 import { frameOffsets, type SegmentReader } from "../format/segment.js";
 import type { Table } from "../format/table.js";
 import type { ChunkPlace, SegmentRow } from "../store/catalogue.js";
-import { hexStart, readTableOf, segmentFiles, segmentLength } from "../store/segments.js";
+import { objectLength } from "../store/objects.js";
+import { hexStart, segmentFiles } from "../store/segments.js";
+import { readTableOf } from "../store/tables.js";
 import { isLoss } from "../vault/view.js";
 import type { Vault } from "../vault/vault.js";
 import type { Findings } from "./findings.js";
@@ -32,7 +34,7 @@ export class Losses {
 
 /** Presence, length, header and footer of a listed segment; what is wrong, where it has not all of them. */
 export function openListed(vault: Vault, listing: Listing): OpenSegment | string {
-  const length = segmentLength(vault.home, listing.name);
+  const length = objectLength(vault.home, listing.name);
   if (length === undefined) return "its file is missing";
   if (length !== listing.length) return `its file has ${length} bytes, not ${listing.length}`;
   try {

@@ -14,7 +14,7 @@ import type { Home } from "../store/home.js";
 /** Files of an unfinished vault, to be removed. Problem("refused") where there is more. */
 export function leftoverOf(home: Home): string[] {
   try {
-    for (const folder of [home.segments, home.writers])
+    for (const folder of [home.segments, home.writers, home.objects])
       if (readdirSync(folder, { recursive: true, withFileTypes: true }).some((entry) => !entry.isDirectory()))
         throw lost(home);
   } catch (error) {

@@ -5,16 +5,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
 import { hashOf } from "../../src/format/hash.js";
-import {
-  hexStart,
-  readSegment,
-  readTableOf,
-  SegmentFile,
-  segmentFiles,
-  segmentLength,
-  segmentPath,
-  verifySegment,
-} from "../../src/store/segments.js";
+import { objectLength, readObject, verifyObject } from "../../src/store/objects.js";
+import { hexStart, SegmentFile, segmentFiles, segmentPath } from "../../src/store/segments.js";
+import { readTableOf } from "../../src/store/tables.js";
 import {
   chances,
   full,
@@ -41,25 +34,25 @@ test("written, finished, read by ranges, verified", async () => {
   const file = new SegmentFile(join(home.writers, "a"));
   assert.throws(() => new SegmentFile(join(home.writers, "a")), problem("io"));
   for (let at = 0; at < bytes.length; at += 70_000) file.write(bytes.subarray(at, at + 70_000));
-  assert.equal(segmentLength(home, name), undefined);
-  assert.throws(() => readSegment(home, name, 0, 1), problem("missing"));
+  assert.equal(objectLength(home, name), undefined);
+  assert.throws(() => readObject(home, name, 0, 1), problem("missing"));
   let before = 0;
   await file.finish(home, name, () => {
     before++;
-    assert.equal(segmentLength(home, name), undefined);
+    assert.equal(objectLength(home, name), undefined);
   });
   assert.equal(before, 1);
   assert.deepEqual([...segmentFiles(home)], [name]);
-  assert.equal(segmentLength(home, name), bytes.length);
+  assert.equal(objectLength(home, name), bytes.length);
   assert.equal(statSync(segmentPath(home, name)).mode & 0o777, 0o600);
-  assert.ok(readSegment(home, name, 1000, 500).equals(bytes.subarray(1000, 1500)));
-  assert.equal(readSegment(home, name, bytes.length - 10, 100).length, 10);
-  assert.equal(readSegment(home, name, bytes.length + 10, 100).length, 0);
-  verifySegment(home, name, bytes.length);
+  assert.ok(readObject(home, name, 1000, 500).equals(bytes.subarray(1000, 1500)));
+  assert.equal(readObject(home, name, bytes.length - 10, 100).length, 10);
+  assert.equal(readObject(home, name, bytes.length + 10, 100).length, 0);
+  verifyObject(home, name, bytes.length);
   for (const length of [0, bytes.length - 1, bytes.length + 1])
-    assert.throws(() => verifySegment(home, name, length), problem("damaged"));
+    assert.throws(() => verifyObject(home, name, length), problem("damaged"));
   file.abandon();
-  assert.equal(segmentLength(home, name), bytes.length);
+  assert.equal(objectLength(home, name), bytes.length);
   rmSync(segmentPath(home, name));
 });
 
@@ -88,14 +81,14 @@ test("every byte of a segment counts, for its name and where it is read, for its
   for (const path of segmentPaths(home)) {
     const bytes = readFileSync(path);
     const name = Buffer.from(path.slice(-68, -4), "hex");
-    verifySegment(home, name, bytes.length);
+    verifyObject(home, name, bytes.length);
     const { table } = readTableOf(home, name, bytes.length, epochs);
     for (let i = 0; i < (full ? 3000 : 150); i++) {
       const at = i < 112 ? i : chance(bytes.length);
       const changed = Buffer.from(bytes);
       changed[at] = (changed[at] as number) ^ (1 << chance(8));
       writeFileSync(path, changed);
-      assert.throws(() => verifySegment(home, name, bytes.length), problem("damaged"), `byte ${at}`);
+      assert.throws(() => verifyObject(home, name, bytes.length), problem("damaged"), `byte ${at}`);
       try {
         assert.deepEqual(readTableOf(home, name, bytes.length, epochs).table, table);
       } catch (error) {

@@ -7,7 +7,8 @@ import { Problem } from "../../src/base/errors.js";
 import { defaultClass, importances, type PlacementClass } from "../../src/format/listing.js";
 import { encodeList } from "../../src/format/content.js";
 import { decodeHeader, headerBytes } from "../../src/format/segment.js";
-import { readSegment, segmentPath } from "../../src/store/segments.js";
+import { readObject } from "../../src/store/objects.js";
+import { segmentPath } from "../../src/store/segments.js";
 import { Session } from "../../src/store/session.js";
 import type { Store } from "../../src/store/store.js";
 import {
@@ -34,7 +35,7 @@ const list = (id: Buffer): Buffer => encodeList({ level: 1, items: [{ id, size: 
 function saltOnDisk(store: Store, id: Buffer): Buffer {
   const place = store.catalogue.chunk(id);
   const row = store.catalogue.segment(place?.segment as number);
-  return decodeHeader(readSegment(store.home, row?.listing.name as Buffer, 0, headerBytes)).salt;
+  return decodeHeader(readObject(store.home, row?.listing.name as Buffer, 0, headerBytes)).salt;
 }
 
 test("a chunk is stored once, within a session and across them", async () => {
