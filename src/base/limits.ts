@@ -41,6 +41,33 @@ export const format = {
   labelBytes: 64,
   hintRuns: 1 << 20,
   capsulePartBytes: 256 * KiB,
+  /** boxes with the coop's key in one epoch record; a coop of more devices needs several records */
+  coopBoxes: 400,
+  /** the text of a coop key file */
+  inviteBytes: 64 * KiB,
+  bootstrapEntries: 16,
+  /** host:port of a bootstrap node */
+  addressBytes: 260,
+} as const;
+
+/** Bounds of what goes over a link: a reader refuses what lies beyond, before it allocates. */
+export const wire = {
+  knockBytes: 4 * KiB,
+  /** one message with everything; those before admission stay below it by their own bounds */
+  messageBytes: 1 * MiB + 64 * KiB,
+  headsPerMessage: 512,
+  recordsPerMessage: 1024,
+  /** records of one message, in sum */
+  recordBytesPerMessage: 256 * KiB,
+  partsPerMessage: 512,
+  /** a part of the capsule with everything */
+  partBytes: 320 * KiB,
+  leavesPerRequest: 4,
+  /** chaining values beside a range of leaves; an object of 2^53 bytes needs 74 */
+  proofValues: 80,
+  /** names in one question or receipt */
+  names: 1024,
+  receiptBytes: 64 * KiB,
 } as const;
 
 /** Choices of this implementation. */
@@ -71,4 +98,6 @@ export const choice = {
   sealHashBytes: 64 * MiB,
   /** address space of the catalogue; the file is only as large as its contents */
   catalogueMapBytes: 2 ** 40,
+  /** public keys found sound (or not) that one process remembers */
+  checkedKeys: 1024,
 } as const;

@@ -30,6 +30,8 @@ const rootMagic = Buffer.from("BCOOPCR1", "latin1");
 const deviceMagic = Buffer.from("BCOOPCD1", "latin1");
 const rootDomain = "capsule root part";
 const deviceDomain = "capsule device part";
+/** Clear field of a root part: the recovery topic, by which whoever holds the part can be found with the phrase alone. */
+const topicField = 1;
 
 /** What the phrase opens. */
 export interface RootSecrets {
@@ -46,6 +48,8 @@ export interface RootPart {
   readonly version: bigint;
   /** clear extension fields */
   readonly fields: Fields;
+  /** where a machine that has only the phrase looks for holders of this part; parts of the first version lack it */
+  readonly topic: Buffer | undefined;
   readonly rootPublic: Buffer;
   readonly slotPublic: Buffer;
   readonly recoveryPublic: Buffer;
@@ -69,7 +73,7 @@ export function sealRootPart(
     .raw(secrets.root.publicKey)
     .raw(phrase.slot.publicKey)
     .raw(phrase.recoveryPublic);
-  writeFields(head, noFields);
+  writeFields(head, [{ number: topicField, bytes: phrase.topic }]);
   head.raw(derive("capsule commitment", phrase.capsuleKey, head.finish()));
   const bound = Buffer.from(head.finish());
   const body = new Writer(512).raw(secrets.root.seed);
@@ -91,6 +95,8 @@ export function readRootPart(bytes: Uint8Array): RootPart {
   const slotPublic = Buffer.from(from.raw(32));
   const recoveryPublic = Buffer.from(from.raw(32));
   const fields = readFields(from);
+  const topic = fields.find(({ number }) => number === topicField)?.bytes;
+  if (topic !== undefined && topic.length !== 32) from.fail("a recovery topic that is not 32 bytes long");
   const commitment = Buffer.from(from.raw(32));
   const head = Buffer.from(bytes.subarray(0, from.offset));
   const box = Buffer.from(from.blob(format.capsulePartBytes));
@@ -101,6 +107,7 @@ export function readRootPart(bytes: Uint8Array): RootPart {
     vault: vaultIdOf(rootPublic),
     version,
     fields,
+    topic,
     rootPublic,
     slotPublic,
     recoveryPublic,

@@ -8,7 +8,9 @@
  *   signature 64   Ed25519 over header ‖ BLAKE3(clear body) ‖ BLAKE3(sealed body)
  *
  * The id of a record is BLAKE3 of exactly what is signed, and `previous` is the id of the one before. A log's id is
- * that of its genesis record, which itself has 32 zero bytes in the fields log and previous.
+ * that of its genesis record, which itself has 32 zero bytes in the fields log and previous. The chains of a coop begin
+ * with a `found` record instead; that of the first chain has zero bytes in the field vault as well, where all other
+ * records of the coop name its id: that of this first record.
  * @module
  */
 import { isZero, Reader, sameBytes, Writer } from "../base/bytes.js";
@@ -35,6 +37,11 @@ export const recordTypes = {
   revoke: 6,
   hold: 7,
   certify: 8,
+  // 9 is reserved for reroot
+  found: 32,
+  member: 33,
+  remove: 34,
+  epoch: 35,
   revision: 256,
   forget: 257,
   moved: 258,
@@ -45,8 +52,9 @@ export type RecordType = keyof typeof recordTypes;
 export interface RecordHeader {
   readonly type: number;
   readonly epoch: number;
+  /** in a coop's chains its id */
   readonly vault: Buffer;
-  /** of a genesis: its own id */
+  /** of the first record: its own id */
   readonly log: Buffer;
   readonly seq: bigint;
   /** id of the record before; zero bytes for a genesis */
@@ -66,7 +74,8 @@ export interface LogRecord extends RecordHeader {
 
 export interface RecordDraft {
   readonly type: number;
-  readonly vault: Buffer;
+  /** undefined for the record that founds a coop */
+  readonly vault: Buffer | undefined;
   /** undefined for a genesis */
   readonly log: Buffer | undefined;
   readonly seq: bigint;
@@ -77,12 +86,12 @@ export interface RecordDraft {
   readonly secret: Uint8Array;
 }
 
-function encodeHeader(draft: RecordDraft, epoch: number, sealedBytes: number): Buffer {
+function encodeHeader(draft: Omit<RecordDraft, "secret">, epoch: number, sealedBytes: number): Buffer {
   const to = new Writer(recordHeaderBytes).raw(magic).u8(formatVersion).u8(suite);
   to.u8(draft.type & 255)
     .u8(draft.type >> 8)
     .u32(epoch)
-    .raw(draft.vault)
+    .raw(draft.vault ?? none)
     .raw(draft.log ?? none)
     .u64(draft.seq)
     .raw(draft.previous ?? none);
@@ -100,9 +109,20 @@ export function sealRecord(
   const sealedBytes = draft.secret.length === 0 ? 0 : draft.secret.length + boxOverhead;
   const head = encodeHeader(draft, epoch.number, sealedBytes);
   const sealed =
-    sealedBytes === 0 ? Buffer.alloc(0) : seal(bodyKey(epoch, draft.vault), random(nonceBytes), head, draft.secret);
-  const signed = Buffer.concat([head, hashOf(draft.clear), hashOf(sealed)]);
-  const bytes = Buffer.concat([head, draft.clear, sealed, sign(device, domain, signed)]);
+    sealedBytes === 0
+      ? Buffer.alloc(0)
+      : seal(bodyKey(epoch, draft.vault ?? none), random(nonceBytes), head, draft.secret);
+  return signedRecord(head, draft.clear, sealed, device);
+}
+
+/** Sign and encode a record that has a clear body only, as all of a coop's have. */
+export function signRecord(draft: Omit<RecordDraft, "secret">, device: SigningKey): LogRecord {
+  return signedRecord(encodeHeader(draft, 0, 0), draft.clear, Buffer.alloc(0), device);
+}
+
+function signedRecord(head: Buffer, clear: Uint8Array, sealed: Uint8Array, device: SigningKey): LogRecord {
+  const signed = Buffer.concat([head, hashOf(clear), hashOf(sealed)]);
+  const bytes = Buffer.concat([head, clear, sealed, sign(device, domain, signed)]);
   if (bytes.length > format.recordBytes)
     throw new RangeError(`expected a record of at most ${format.recordBytes} bytes, got ${bytes.length}`);
   return decodeRecord(bytes);
@@ -135,13 +155,28 @@ export function decodeRecord(bytes: Uint8Array): LogRecord {
   const sealed = from.raw(sealedBytes);
   from.raw(signatureBytes);
   from.end();
-  const genesis = type === recordTypes.genesis;
+  const genesis = type === recordTypes.genesis || type === recordTypes.found;
   if (genesis !== (seq === 0n) || genesis !== isZero(log) || genesis !== isZero(previous))
     from.fail("a genesis comes first, and only first");
   if (sealedBytes !== 0 && sealedBytes < boxOverhead) from.fail("sealed body too short");
+  if (type === recordTypes.found && sealedBytes !== 0) from.fail("what founds a coop is clear");
   const id = hashOf(Buffer.concat([head, hashOf(clear), hashOf(sealed)]));
   const time = zigzag & 1n ? -((zigzag + 1n) >> 1n) : zigzag >> 1n;
-  return { type, epoch, vault, log: genesis ? id : log, seq, previous, time, id, clear, sealed, bytes: whole, head };
+  const founds = type === recordTypes.found && isZero(vault);
+  return {
+    type,
+    epoch,
+    vault: founds ? id : vault,
+    log: genesis ? id : log,
+    seq,
+    previous,
+    time,
+    id,
+    clear,
+    sealed,
+    bytes: whole,
+    head,
+  };
 }
 
 /** Throws Problem("damaged") unless `device` signed the record. */

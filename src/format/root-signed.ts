@@ -52,12 +52,12 @@ interface Form<Body extends Statement> {
   read(from: Reader): Omit<Body, keyof Statement>;
 }
 
-function writeLogs(to: Writer, logs: readonly LogUpTo[]): void {
+export function writeLogs(to: Writer, logs: readonly LogUpTo[]): void {
   to.varint(logs.length);
   for (const { log, seq } of logs) to.raw(log).u64(seq);
 }
 
-function readLogs(from: Reader): LogUpTo[] {
+export function readLogs(from: Reader): LogUpTo[] {
   return Array.from({ length: from.count(1024, 40) }, () => ({ log: Buffer.from(from.raw(32)), seq: from.u64() }));
 }
 

@@ -50,6 +50,17 @@ function scoped(domain: string, message: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from([label.length]), label, message]);
 }
 
+/** The X25519 public key of a device that is known by its Ed25519 key (RFC 7748, section 4.1, the birational map). */
+export function exchangePublicKeyOf(publicKey: Uint8Array): Buffer {
+  checkPublicKey(publicKey);
+  return Buffer.from(ed25519.utils.toMontgomery(publicKey));
+}
+
+/** The X25519 secret that belongs to it. */
+export function exchangeSecretOf(seed: Uint8Array): Buffer {
+  return Buffer.from(ed25519.utils.toMontgomerySecret(seed));
+}
+
 /** X25519 public key of a 32-byte secret (RFC 7748). */
 export function exchangePublicKey(secret: Uint8Array): Buffer {
   return Buffer.from(x25519.getPublicKey(secret));

@@ -92,7 +92,10 @@ const openers: Readonly<Record<string, Open>> = {
     checkCertificate(certificate, unhex(rootPublic));
     return plainly(certificate);
   },
-  "capsule-root": (bytes, { entropy }) => plainly(openRootPart(phraseKeys(unhex(entropy)), readRootPart(bytes))),
+  "capsule-root": (bytes, { entropy }) => {
+    const part = readRootPart(bytes);
+    return plainly({ ...openRootPart(phraseKeys(unhex(entropy)), part), topic: part.topic });
+  },
   "capsule-device": (bytes, { entropy, rootPublic }) =>
     plainly(openDevicePart(phraseKeys(unhex(entropy)), readDevicePart(bytes, unhex(rootPublic)))),
   "body-certify": (bytes, { vault, rootPublic }) => {

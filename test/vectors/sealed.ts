@@ -3,12 +3,21 @@ import { blake3 } from "@noble/hashes/blake3.js";
 import { Writer } from "../../src/base/bytes.js";
 import { format } from "../../src/base/limits.js";
 import { seal } from "../../src/format/aead.js";
-import { sealDevicePart, sealRootPart } from "../../src/format/capsule.js";
+import { type RootSecrets, sealDevicePart, sealRootPart } from "../../src/format/capsule.js";
 import { certify, rights, writeCertificate } from "../../src/format/certificate.js";
-import type { Fields } from "../../src/format/fields.js";
+import { type Fields, writeFields } from "../../src/format/fields.js";
 import { boxContext, boxTypes, sealFrame } from "../../src/format/frame.js";
 import { encodeRecords } from "../../src/format/checkpoint.js";
-import { newConstants, newEpoch, phraseKeys, phraseOf, vaultIdOf } from "../../src/format/keys.js";
+import { derive } from "../../src/format/hash.js";
+import {
+  newConstants,
+  newEpoch,
+  phraseKeys,
+  phraseOf,
+  vaultIdOf,
+  writeConstants,
+  writeEpoch,
+} from "../../src/format/keys.js";
 import { NameHasher, proofOf } from "../../src/format/leaves.js";
 import { type RecordDraft, recordTypes, sealRecord } from "../../src/format/record.js";
 import {
@@ -213,6 +222,25 @@ const phrase = phraseKeys(entropy);
 const epoch = newEpoch(fixed("epoch of the sealed"), 1);
 const vault = certificate.vault;
 
+/** A root part as it was before it named the recovery topic: such parts are read for ever. */
+function sealRootPartBare(
+  of: typeof phrase,
+  version: bigint,
+  secrets: RootSecrets,
+  random: (length: number) => Buffer,
+) {
+  const head = new Writer().raw(Buffer.from("BCOOPCR1")).u8(1).u64(version).raw(secrets.root.publicKey);
+  head.raw(of.slot.publicKey).raw(of.recoveryPublic).varint(0);
+  head.raw(derive("capsule commitment", of.capsuleKey, head.finish()));
+  const bound = Buffer.from(head.finish());
+  const body = new Writer().raw(secrets.root.seed);
+  writeConstants(body, secrets.constants);
+  writeEpoch(body, secrets.epoch);
+  writeFields(body, secrets.fields);
+  const part = new Writer().raw(bound).blob(seal(of.capsuleKey, random(24), bound, body.finish()));
+  return part.raw(sign(secrets.root, "capsule root part", part.finish())).finish();
+}
+
 function rootParts(): VectorFile {
   const random = fixed("root part");
   const secrets = {
@@ -221,14 +249,22 @@ function rootParts(): VectorFile {
     epoch,
     fields: [{ number: 3, bytes: Buffer.from("x") }],
   };
-  const bytes = sealRootPart(phrase, 5n, secrets, random);
-  const other = sealRootPart(phraseKeys(random(32)), 5n, secrets, random);
+  const bytes = sealRootPartBare(phrase, 5n, secrets, random);
+  const other = sealRootPartBare(phraseKeys(random(32)), 5n, secrets, random);
   const swapped = Buffer.concat([bytes.subarray(0, 114), other.subarray(114, -64)]);
+  const named = sealRootPart(phrase, 6n, secrets, fixed("root part with topic"));
   return {
     format: "capsule-root",
     what: '"BCOOPCR1" ‖ suite ‖ version u64 ‖ root, slot and recovery public keys ‖ fields ‖ commitment 32 ‖ box ‖ signature of the root key',
     shared: { entropy: hex(entropy) },
-    vectors: [{ what: "version 5, opened by the phrase of this entropy", input: plainly(secrets), bytes: hex(bytes) }],
+    vectors: [
+      { what: "version 5, opened by the phrase of this entropy", input: plainly(secrets), bytes: hex(bytes) },
+      {
+        what: "version 6, which names the recovery topic in clear field 1",
+        input: plainly({ ...secrets, topic: phrase.topic }),
+        bytes: hex(named),
+      },
+    ],
     hostile: [
       damaged("sealed under another phrase", hex(other), "phrase"),
       damaged(
