@@ -14,6 +14,7 @@ import { Problem } from "../base/errors.js";
 import { choice } from "../base/limits.js";
 import { hashOf } from "../format/hash.js";
 import type { TablePlace } from "../format/listing.js";
+import type { Table as SegmentTable } from "../format/table.js";
 import { syncFolder } from "./home.js";
 import { checkReach, lmdbProblem, refuseFullDisk } from "./lmdb-guard.js";
 import {
@@ -205,6 +206,11 @@ export class Catalogue {
     this.#put("names", row.listing.name, number32(number));
     this.#put("salts", row.listing.salt, number32(number));
     return number;
+  }
+
+  /** What is in a segment that was listed while its table was not at hand: its frames, and where its chunks are. */
+  learn(_number: number, _epoch: number, _table: SegmentTable): void {
+    throw new Problem("unsupported", "not written yet");
   }
 
   /** Strike a released segment, and every chunk that was to be found in it: returns their ids. Looks at all chunks: it happens seldom. */

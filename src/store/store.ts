@@ -37,6 +37,8 @@ import { lockFile } from "./lock.js";
 import type { LogFile, StoredRecord } from "./log.js";
 import { beginLog, openOwnLogs } from "./own-logs.js";
 import { catalogueState, sealCatalogue, setCatalogueAside } from "./probe.js";
+import { Ledger } from "./ledger.js";
+import type { Accepted, Head } from "./others.js";
 import { ChunkReader } from "./reader.js";
 import { objectLength, verifyObject } from "./objects.js";
 import { hexStart, segmentFiles, syncSegment } from "./segments.js";
@@ -53,6 +55,7 @@ export class Store {
   readonly system: System;
   readonly reader: ChunkReader;
   readonly catalogue: Catalogue;
+  readonly ledger: Ledger;
   /** oldest first; the last one is appended to */
   #logs: LogFile[];
   readonly #say: Say;
@@ -78,6 +81,7 @@ export class Store {
     this.#use = use;
     this.catalogue = catalogue;
     this.#logs = logs;
+    this.ledger = new Ledger(catalogue);
     this.reader = new ChunkReader(home, keyring, catalogue, system);
   }
 
@@ -371,6 +375,46 @@ export class Store {
         if (record.seq === head.record.seq) break;
       }
     }
+  }
+
+  /** How far every log is known here: this device's own, and others' of known vaults. */
+  heads(): Head[] {
+    return [];
+  }
+
+  /** Records of any known log from this number on, at most so many bytes; never one that is not on the disk. */
+  recordsOf(_log: Buffer, _from: bigint, _maxBytes: number): Buffer[] {
+    return [];
+  }
+
+  /** Take records that somebody sent, and apply them. @param allowed is this vault one that is kept here? */
+  acceptRecords(_log: Buffer, _records: readonly Buffer[], _allowed: (vault: Buffer) => boolean): Accepted {
+    return { outcome: "refused", why: "not written yet" };
+  }
+
+  /** Take a record as proof that a log has two branches. */
+  acceptFork(_log: Buffer, _record: Buffer): Accepted {
+    return { outcome: "refused", why: "not written yet" };
+  }
+
+  /** Of a frozen log: the two records that prove it. */
+  evidenceOf(_log: Buffer): Buffer[] {
+    return [];
+  }
+
+  /** Somebody knew more of a log of this device: it is taken, and this device goes on in a new log. */
+  acceptOwnTail(log: Buffer, records: readonly Buffer[]): void {
+    this.acceptRecords(log, records, () => true);
+  }
+
+  /** Go on in a new log, and say why. */
+  beginAnew(why: string): void {
+    this.#say(why);
+  }
+
+  /** Does this device write this log? */
+  isOwn(log: Buffer): boolean {
+    return this.#logs.some(({ id }) => id.equals(log));
   }
 
   async close(): Promise<void> {
