@@ -43,7 +43,8 @@ const devicePart = sealDevicePart(device, certificate, phrase.recoveryPublic, 7n
 test("the root part gives back what was sealed, and shows peers public keys only", () => {
   const part = readRootPart(rootPart);
   assert.equal(part.version, 5n);
-  assert.deepEqual(part.fields, []);
+  assert.deepEqual(part.topic, phrase.topic);
+  assert.deepEqual(part.fields, [{ number: 1, bytes: phrase.topic }]);
   assert.deepEqual(part.vault, vaultIdOf(secrets.root.publicKey));
   assert.deepEqual(part.rootPublic, secrets.root.publicKey);
   assert.deepEqual(part.slotPublic, phrase.slot.publicKey);
@@ -51,6 +52,19 @@ test("the root part gives back what was sealed, and shows peers public keys only
   assert.deepEqual(openRootPart(phrase, part), secrets);
   for (const secret of [secrets.root.seed, secrets.epoch.data, secrets.constants.splitterKey, phrase.capsuleKey])
     assert.ok(!rootPart.includes(Buffer.from(secret)));
+});
+
+test("a recovery topic is 32 bytes, whoever signs the part", () => {
+  const [before, after] = [rootPart.subarray(0, 8 + 1 + 8 + 96), rootPart.subarray(8 + 1 + 8 + 96 + 35, -64)];
+  const named = (...topic: number[]): Buffer => {
+    const bytes = Buffer.concat([before, Buffer.from(topic), after]);
+    return Buffer.concat([bytes, sign(secrets.root, "capsule root part", bytes)]);
+  };
+  assert.deepEqual(readRootPart(named(1, 1, 32, ...phrase.topic)).topic, phrase.topic);
+  assert.equal(readRootPart(named(1, 3, 32, ...phrase.topic)).topic, undefined);
+  assert.equal(readRootPart(named(0)).topic, undefined);
+  for (const length of [0, 31, 33])
+    assert.throws(() => readRootPart(named(1, 1, length, ...Buffer.alloc(length, 7))), { code: "format" });
 });
 
 test("the device part gives back what was sealed", () => {

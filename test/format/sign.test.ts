@@ -1,10 +1,20 @@
 /** Ed25519, strictly; X25519 where it is safe. */
 import assert from "node:assert/strict";
-import { createPrivateKey, createPublicKey, sign as nodeSign, verify as nodeVerify } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, sign as nodeSign, verify as nodeVerify } from "node:crypto";
 import { test } from "node:test";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { Problem } from "../../src/base/errors.js";
-import { checkPublicKey, exchange, exchangePublicKey, sign, signingKeyOf, verify } from "../../src/format/sign.js";
+import { choice } from "../../src/base/limits.js";
+import {
+  checkPublicKey,
+  exchange,
+  exchangePublicKey,
+  exchangePublicKeyOf,
+  exchangeSecretOf,
+  sign,
+  signingKeyOf,
+  verify,
+} from "../../src/format/sign.js";
 import { checkSealed } from "../support/strict.js";
 import { full, randomOf, smallOrderKeys } from "./given.js";
 
@@ -122,6 +132,88 @@ test("keys off the curve, not canonical or with a torsion part are refused", () 
     assert.throws(() => checkPublicKey(bad), { code: "format" });
 });
 
+test("a key with a torsion part verifies nothing, though each eighth signature of its maker would fit", () => {
+  const seed = random(32);
+  const { scalar, point } = ed25519.utils.getExtendedPublicKey(seed);
+  const torsion = ed25519.Point.fromBytes(smallOrderKeys[4] as Buffer);
+  const mixed = Buffer.from(point.add(torsion).toBytes());
+  const lenient = createPublicKey({ key: Buffer.concat([publicDer, mixed]), format: "der", type: "spki" });
+  let fitted = 0;
+  for (let round = 0; round < 64; round++) {
+    const message = scoped("record", random(8));
+    const signature = madeWith(mixed, scalar, message);
+    if (!nodeVerify(null, message, lenient, signature)) continue;
+    fitted++;
+    assert.equal(verify(mixed, "record", message.subarray(message.length - 8), signature), false);
+  }
+  assert.ok(fitted > 0, "none of 64");
+});
+
+test("a commitment with a torsion part is refused, by everybody alike", () => {
+  const key = signingKeyOf(random(32));
+  const { scalar } = ed25519.utils.getExtendedPublicKey(key.seed);
+  const message = random(20);
+  assert.equal(
+    verify(key.publicKey, "record", message, madeWith(key.publicKey, scalar, scoped("record", message))),
+    true,
+  );
+  for (const torsion of smallOrderKeys.slice(1, 8)) {
+    const signature = madeWith(key.publicKey, scalar, scoped("record", message), torsion);
+    assert.equal(ed25519.verify(signature, scoped("record", message), key.publicKey, { zip215: false }), true);
+    assert.equal(verify(key.publicKey, "record", message, signature), false);
+  }
+});
+
+/** A signature from parts: R = rB + torsion, S = r + H(R ‖ A ‖ message)a. */
+function madeWith(publicKey: Buffer, scalar: bigint, message: Buffer, torsion?: Buffer): Buffer {
+  const secret = ed25519.Point.Fn.create(BigInt(`0x${random(32).toString("hex")}`));
+  const plain = ed25519.Point.BASE.multiply(secret);
+  const commitment = torsion === undefined ? plain : plain.add(ed25519.Point.fromBytes(torsion));
+  const encoded = Buffer.from(commitment.toBytes());
+  const hash = createHash("sha512").update(encoded).update(publicKey).update(message).digest().reverse();
+  const sum = ed25519.Point.Fn.create(secret + BigInt(`0x${hash.toString("hex")}`) * scalar);
+  return Buffer.concat([encoded, hex(sum.toString(16).padStart(64, "0")).reverse()]);
+}
+
+test("signatures and refusals are those of the reference", () => {
+  for (let round = 0; round < (full ? 500 : 50); round++) {
+    const key = signingKeyOf(random(32));
+    const message = random(round);
+    const signature = sign(key, "record", message);
+    assert.deepEqual(signature, Buffer.from(ed25519.sign(scoped("record", message), key.seed)));
+    const altered = Buffer.from(signature);
+    altered[random(1)[0]! % 64]! ^= 1 << (random(1)[0]! % 8);
+    for (const each of [signature, altered])
+      assert.equal(
+        verify(key.publicKey, "record", message, each),
+        ed25519.verify(each, scoped("record", message), key.publicKey, { zip215: false }),
+      );
+  }
+});
+
+test("keys are judged alike before and after more of them than are remembered", () => {
+  const bad = smallOrderKeys[0] as Buffer;
+  const key = signingKeyOf(random(32));
+  const signature = sign(key, "record", bad);
+  const judge = (): void => {
+    assert.equal(verify(key.publicKey, "record", bad, signature), true);
+    assert.throws(() => checkPublicKey(bad), { code: "format" });
+  };
+  judge();
+  for (let i = 0; i <= choice.checkedKeys; i++) verify(random(32), "record", bad, signature);
+  judge();
+  judge();
+});
+
+test("a key's bytes may change after they were checked", () => {
+  const key = signingKeyOf(random(32));
+  const given = Buffer.from(key.publicKey);
+  checkPublicKey(given);
+  given.set(smallOrderKeys[4] as Buffer);
+  assert.throws(() => checkPublicKey(given), { code: "format" });
+  assert.equal(verify(given, "record", Buffer.from("m"), sign(key, "record", Buffer.from("m"))), false);
+});
+
 test("a scalar that is not reduced is refused", () => {
   const order = 2n ** 252n + 27742317777372353535851937790883648493n;
   const key = signingKeyOf(random(32));
@@ -146,4 +238,18 @@ test("X25519 is that of RFC 7748, section 6.1, and refuses keys of small order",
   assert.equal(exchange(bob, exchangePublicKey(alice)).toString("hex"), shared);
   for (const bad of [Buffer.alloc(32), hex(`01${"00".repeat(31)}`), Buffer.alloc(31)])
     assert.throws(() => exchange(bob, bad), { code: "format" });
+});
+
+test("a device known by its Ed25519 key has one X25519 key on both sides", () => {
+  for (let round = 0; round < 8; round++) {
+    const device = signingKeyOf(random(32));
+    assert.deepEqual(exchangePublicKeyOf(device.publicKey), exchangePublicKey(exchangeSecretOf(device.seed)));
+    // As node:crypto's own X25519 sees it: the clamped first half of SHA-512 of the seed.
+    assert.deepEqual(
+      exchangePublicKeyOf(device.publicKey),
+      exchangePublicKey(createHash("sha512").update(device.seed).digest().subarray(0, 32)),
+    );
+  }
+  for (const bad of [...smallOrderKeys, Buffer.alloc(31), Buffer.alloc(32, 255)])
+    assert.throws(() => exchangePublicKeyOf(bad), { code: "format" });
 });
