@@ -81,6 +81,11 @@ export class Ledger {
     return [];
   }
 
+  /** The logs that list an object and have not released it: who may be shown it is told by them. */
+  listers(_name: Buffer): Buffer[] {
+    return [];
+  }
+
   /** What of a log's objects is here. */
   heldOf(_log: Buffer): Listed[] {
     return [];

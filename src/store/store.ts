@@ -377,6 +377,11 @@ export class Store {
     }
   }
 
+  /** Take in what another process of this home has committed. True where there was something. Cheap where there was not. */
+  refresh(): boolean {
+    return false;
+  }
+
   /** How far every log is known here: this device's own, and others' of known vaults. */
   heads(): Head[] {
     return [];
