@@ -108,6 +108,14 @@ export function readMaybe<T>(from: Reader, read: () => T): T | undefined {
   return flag === 1 ? read() : undefined;
 }
 
+/** A coop's name, or a device's in it. */
+export function writeLabel(to: Writer, label: string): void {
+  const bytes = Buffer.from(label, "utf8");
+  if (bytes.length > format.labelBytes)
+    throw new RangeError(`expected a name of at most ${format.labelBytes} bytes, got ${bytes.length}`);
+  to.blob(bytes);
+}
+
 export function readRole(from: Reader): number {
   const role = from.u8();
   if (role !== roles.member && role !== roles.admin) from.fail("a role that is neither 1 nor 2");
@@ -137,7 +145,8 @@ export function readStanding(from: Reader): Standing {
 export function encodeFound(body: FoundBody): Buffer {
   const to = new Writer(512).raw(body.device);
   writeStanding(to, body);
-  to.raw(body.random).text(body.name).raw(body.epochId);
+  writeLabel(to.raw(body.random), body.name);
+  to.raw(body.epochId);
   writeFields(to, body.fields);
   return to.finish();
 }
@@ -157,7 +166,8 @@ export function decodeFound(bytes: Uint8Array): FoundBody {
 export function encodeMember(body: MemberBody): Buffer {
   const to = new Writer(256).u64(body.serial).raw(body.device);
   writeMaybe(to, body.vault, (vault) => to.raw(vault));
-  to.u8(body.role).text(body.label).varint(body.quota);
+  writeLabel(to.u8(body.role), body.label);
+  to.varint(body.quota);
   writeMaybe(to, body.token, (token) => to.raw(token));
   writeFields(to, body.fields);
   return to.finish();

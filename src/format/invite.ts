@@ -10,7 +10,7 @@ import { Reader, sameBytes, toHex, Writer } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import { format } from "../base/limits.js";
 import { type Certificate, checkCertificate } from "./certificate.js";
-import { readRole, readStanding, writeStanding } from "./coop.js";
+import { readRole, readStanding, writeLabel, writeStanding } from "./coop.js";
 import { type Fields, noFields, readFields, writeFields } from "./fields.js";
 import { hashOf } from "./hash.js";
 import { suite } from "./keys.js";
@@ -73,11 +73,16 @@ export function makeInvite(
 export function encodeInvite(invite: Invite): string {
   if (invite.bootstrap.length > format.bootstrapEntries)
     throw new RangeError(`expected at most ${format.bootstrapEntries} bootstrap nodes, got ${invite.bootstrap.length}`);
-  const to = new Writer(1024).u8(suite).raw(invite.coop).raw(invite.key).text(invite.name).raw(invite.tokenSeed);
-  to.signed(invite.expires).u8(invite.role).raw(invite.admin);
+  const to = new Writer(1024).u8(suite).raw(invite.coop).raw(invite.key);
+  writeLabel(to, invite.name);
+  to.raw(invite.tokenSeed).signed(invite.expires).u8(invite.role).raw(invite.admin);
   writeStanding(to, { certificate: invite.adminCertificate, rootPublic: invite.adminRootPublic });
   to.varint(invite.bootstrap.length);
-  for (const address of invite.bootstrap) to.text(address);
+  for (const address of invite.bootstrap) {
+    if (Buffer.byteLength(address) > format.addressBytes)
+      throw new RangeError(`expected an address of at most ${format.addressBytes} bytes: ${address}`);
+    to.text(address);
+  }
   writeFields(to, invite.fields);
   const body = to.raw(invite.signature).finish();
   // The length comes first, so that a file that was cut is told from one that was altered.
@@ -143,6 +148,7 @@ function unarmour(text: Uint8Array, altered: Problem): Buffer {
   const bytes = Buffer.from(digits.slice(0, digits.length & ~1), "hex");
   if (bytes.length < 4) throw cutShort();
   const whole = 4 + bytes.readUInt32LE() + checkBytes;
+  if (whole > format.inviteBytes) throw altered;
   if (digits.length < whole * 2) throw cutShort();
   const counted = bytes.subarray(0, whole - checkBytes);
   if (
@@ -206,7 +212,8 @@ export function checkRedeem(
 
 export function writeRedeem(to: Writer, redeem: Redeem): void {
   to.raw(redeem.token).signed(redeem.expires).u8(redeem.role).raw(redeem.admin).raw(redeem.signature);
-  to.text(redeem.label).raw(redeem.proof);
+  writeLabel(to, redeem.label);
+  to.raw(redeem.proof);
   writeFields(to, redeem.fields);
 }
 

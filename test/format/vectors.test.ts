@@ -6,24 +6,28 @@ import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { blake3 as reference } from "@noble/hashes/blake3.js";
 import { Reader } from "../../src/base/bytes.js";
-import { Problem } from "../../src/base/errors.js";
+import { Problem, type ProblemCode } from "../../src/base/errors.js";
 import { format } from "../../src/base/limits.js";
 import { open, seal } from "../../src/format/aead.js";
 import { blake3, blake3Derive } from "../../src/format/blake3.js";
+import { decodeAuthor } from "../../src/format/author.js";
+import { capabilityOf, linkScope } from "../../src/format/capability.js";
 import { openDevicePart, openRootPart, readDevicePart, readRootPart } from "../../src/format/capsule.js";
 import { checkCertificate, readCertificate } from "../../src/format/certificate.js";
 import { decodeRecords, encodeRecords } from "../../src/format/checkpoint.js";
+import { coopEpochId, coopTopic, decodeEpoch, openEpochBox } from "../../src/format/coop.js";
 import { openFrame } from "../../src/format/frame.js";
 import { hashOf, keyedHash } from "../../src/format/hash.js";
+import { decodeInvite, encodeInvite } from "../../src/format/invite.js";
 import { entropyOf, phraseKeys, phraseOf } from "../../src/format/keys.js";
 import { verifyLeaves } from "../../src/format/leaves.js";
-import { checkRecord, decodeRecord, openRecord } from "../../src/format/record.js";
+import { checkReceipt, decodeReceipt, encodeReceipt } from "../../src/format/receipt.js";
+import { checkRecord, decodeRecord, openRecord, recordTypes } from "../../src/format/record.js";
 import * as rootSigned from "../../src/format/root-signed.js";
 import { decodeHeader, frameOffsets, SegmentReader, trailerBytes } from "../../src/format/segment.js";
 import { sign, signingKeyOf, verify } from "../../src/format/sign.js";
 import { counted, cutsOf, folderOf } from "../vectors/cuts.js";
-import { folder, frozen, makeAll, textOf } from "../vectors/make.js";
-import { plains } from "../vectors/plain.js";
+import { allPlains, folder, frozen, makeAll, textOf } from "../vectors/make.js";
 import { pattern } from "../vectors/sealed.js";
 import { hex, plainly, unhex, type VectorFile } from "../vectors/shape.js";
 
@@ -39,8 +43,8 @@ function keysOf(plain: Any): Any {
   );
 }
 
-function refuse(): never {
-  throw new Problem("damaged", "refused");
+function refuse(code: ProblemCode = "damaged"): never {
+  throw new Problem(code, "refused");
 }
 
 const openers: Readonly<Record<string, Open>> = {
@@ -147,6 +151,38 @@ const openers: Readonly<Record<string, Open>> = {
     const { type, seq, time, id, log, previous, clear } = record;
     return plainly({ type, seq, time, id, log, previous, clear, secret: openRecord(record, keysOf(shared.epoch)) });
   },
+  receipt: (bytes) => {
+    const receipt = decodeReceipt(bytes);
+    checkReceipt(receipt);
+    assert.deepEqual(encodeReceipt(receipt), bytes);
+    return plainly(receipt);
+  },
+  invite: (bytes) => {
+    const invite = decodeInvite(bytes);
+    assert.deepEqual(decodeInvite(Buffer.from(encodeInvite(invite))), invite);
+    return plainly(invite);
+  },
+  capability: (bytes, shared, input) => {
+    const { key, epochId, topic } = keysOf(shared);
+    assert.deepEqual([coopTopic(key), coopEpochId(key)], [topic, epochId]);
+    const { initiator } = input ?? { initiator: true };
+    if (!capabilityOf(key, epochId, initiator, keysOf(shared)).equals(bytes)) refuse("refused");
+    return { initiator, scope: hex(linkScope(initiator, keysOf(shared))) };
+  },
+  "epoch-box": (bytes, { seeds }, input) => {
+    const device = signingKeyOf(unhex(input?.seed ?? seeds[0]));
+    const body = decodeEpoch(bytes);
+    const key = openEpochBox(body, device) ?? refuse("refused");
+    return plainly({ seed: device.seed, device: device.publicKey, key, id: body.id });
+  },
+  "coop-record": (bytes, shared, input) => {
+    const record = decodeRecord(bytes);
+    const { type, seq, vault, id, log, previous, clear } = record;
+    const device = type === recordTypes.found ? decodeAuthor(record).device : unhex(input.device);
+    checkRecord(record, device);
+    assert.equal(hex(vault), input === undefined ? hex(vault) : shared.coop);
+    return plainly({ device, type, seq, vault, id, log, previous, clear });
+  },
   split: (bytes, _shared, input) => {
     const data = input.zeros ? Buffer.alloc(input.length) : counted(input.length);
     assert.deepEqual(numbers(bytes), cutsOf(data, unhex(input.key), input.average));
@@ -163,7 +199,7 @@ function numbers(bytes: Buffer): number[] {
   return Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readUInt32LE(i * 4));
 }
 
-for (const { name, decode, encode } of plains)
+for (const { name, decode, encode } of allPlains)
   (openers as Record<string, Open>)[name] = (bytes) => {
     const value = decode(bytes);
     assert.deepEqual(encode(value), bytes, "encodes to the same bytes");

@@ -6,6 +6,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { coopFiles, coopPlains } from "./coop.js";
 import { cutFiles } from "./cuts.js";
 import { plainFileOf, plains } from "./plain.js";
 import { sealedFiles } from "./sealed.js";
@@ -14,8 +15,11 @@ import type { VectorFile } from "./shape.js";
 /** Where the frozen files lie, seen from the compiled tests. */
 export const folder = new URL("../../../test/vectors/", import.meta.url);
 
+/** All that is encoded and neither sealed nor signed. */
+export const allPlains = [...plains, ...coopPlains];
+
 export function makeAll(): VectorFile[] {
-  return [...plains.map(plainFileOf), ...sealedFiles(), ...cutFiles()];
+  return [...allPlains.map(plainFileOf), ...sealedFiles(), ...coopFiles(), ...cutFiles()];
 }
 
 /** The text of a file as it is frozen. */

@@ -14,7 +14,7 @@ import { decodeTree, encodeTree } from "../../src/format/tree.js";
 import { plainFile, randomOf } from "../format/given.js";
 import { changed, type Hostile, hex, plainly, type VectorFile } from "./shape.js";
 
-interface Plain {
+export interface Plain {
   readonly name: string;
   readonly what: string;
   // biome-ignore lint/suspicious/noExplicitAny: a table of encoders of different values
@@ -28,7 +28,7 @@ interface Plain {
 }
 
 /** From a writer and a reader of a part, those of a whole. */
-function whole(
+export function whole(
   // biome-ignore lint/suspicious/noExplicitAny: as above
   write: (to: Writer, value: any) => void,
   read: (from: Reader) => unknown,

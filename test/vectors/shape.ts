@@ -15,7 +15,7 @@ export interface Hostile {
   /** why a reader must refuse these bytes */
   readonly why: string;
   readonly bytes: string;
-  readonly code: "format" | "unsupported" | "damaged" | "phrase";
+  readonly code: "format" | "unsupported" | "damaged" | "phrase" | "usage" | "refused";
 }
 
 export interface VectorFile {
