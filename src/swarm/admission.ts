@@ -81,6 +81,14 @@ export class Admission {
   onDoor(_bytes: Buffer): Moves {
     return { send: [] };
   }
+
+  /**
+   * The coop has changed while the link was open: what the other side is told of it. Also after admission: heads and
+   * records of the coop go on over the door, and `onDoor` takes them.
+   */
+  onCoopChanged(): Moves {
+    return { send: [] };
+  }
 }
 
 /** Is somebody who was admitted still to be spoken with? To be asked whenever the coop has changed. */
