@@ -97,9 +97,9 @@ export class LeafServer {
   readonly #system: System;
   readonly #damaged: (name: Buffer) => void;
   /** oldest use first */
-  readonly #trees = new Map<string, LeafTree>();
-  #held = 0;
-  readonly #begun = new Map<string, Promise<LeafTree | undefined>>();
+  readonly #known = new Map<string, Known>();
+  #leaves = 0;
+  readonly #begun = new Map<string, Promise<Known | undefined>>();
   /** files that are not what their names say, as they were when that was seen */
   readonly #bad = new Map<string, string>();
 
@@ -117,12 +117,12 @@ export class LeafServer {
     if (!Number.isSafeInteger(first) || first < 0 || last < first || name.length !== 32) return undefined;
     // A file that was changed since its leaves were computed is looked at anew, once.
     for (let attempt = 1; attempt <= 2; attempt++) {
-      const tree = await this.#tree(name, length);
-      if (tree === undefined) return undefined;
+      const known = await this.#look(name);
+      if (known?.length !== length) return undefined;
       const bytes = this.#bytes(name, first * format.leafBytes, Math.min(length, (last + 1) * format.leafBytes));
       if (bytes === undefined) return undefined;
-      const good = total === 1 ? hashOf(bytes).equals(name) : tree.holds(first, bytes);
-      if (good) return { bytes, proof: tree.proof(first, last) };
+      const good = total === 1 ? hashOf(bytes).equals(name) : known.tree.holds(first, bytes);
+      if (good) return { bytes, proof: known.tree.proof(first, last) };
       this.#forget(name.toString("latin1"));
     }
     return undefined;
@@ -138,26 +138,26 @@ export class LeafServer {
   }
 
   #forget(key: string): void {
-    this.#held -= this.#trees.get(key)?.leaves ?? 0;
-    this.#trees.delete(key);
+    this.#leaves -= this.#known.get(key)?.tree.leaves ?? 0;
+    this.#known.delete(key);
   }
 
-  #tree(name: Buffer, length: number): Promise<LeafTree | undefined> | LeafTree | undefined {
+  #look(name: Buffer): Promise<Known | undefined> | Known {
     const key = name.toString("latin1");
-    const known = this.#trees.get(key);
+    const known = this.#known.get(key);
     if (known !== undefined) {
-      this.#trees.delete(key);
-      this.#trees.set(key, known);
-      return known.leaves === leafCount(length) ? known : undefined;
+      this.#known.delete(key);
+      this.#known.set(key, known);
+      return known;
     }
     const begun = this.#begun.get(key);
     if (begun !== undefined) return begun;
-    const work = this.#compute(name, key, length).finally(() => this.#begun.delete(key));
+    const work = this.#compute(name, key).finally(() => this.#begun.delete(key));
     this.#begun.set(key, work);
     return work;
   }
 
-  async #compute(name: Buffer, key: string, length: number): Promise<LeafTree | undefined> {
+  async #compute(name: Buffer, key: string): Promise<Known | undefined> {
     let fd: number;
     try {
       fd = openObject(this.#home, name);
@@ -169,8 +169,9 @@ export class LeafServer {
       const { size, ino, mtimeMs } = fstatSync(fd);
       const file = `${ino} ${size} ${mtimeMs}`;
       if (this.#bad.get(key) === file) return undefined;
-      const found = size === length ? await nameOf(fd, length, this.#system) : undefined;
-      if (found?.name.equals(name)) return this.#keep(key, new LeafTree(found.leaves));
+      // By the file's own length: whoever asks may be wrong about it, and that is no damage.
+      const found = await nameOf(fd, size, this.#system);
+      if (found.name.equals(name)) return this.#keep(key, { tree: new LeafTree(found.leaves), length: size });
       if (this.#bad.size >= choice.servedObjects) this.#bad.clear();
       this.#bad.set(key, file);
       this.#damaged(name);
@@ -182,13 +183,20 @@ export class LeafServer {
     }
   }
 
-  #keep(key: string, tree: LeafTree): LeafTree {
-    this.#trees.set(key, tree);
-    this.#held += tree.leaves;
-    for (const oldest of this.#trees.keys()) {
-      if (oldest === key || (this.#trees.size <= choice.servedObjects && this.#held <= choice.servedLeaves)) break;
+  #keep(key: string, known: Known): Known {
+    this.#known.set(key, known);
+    this.#leaves += known.tree.leaves;
+    for (const oldest of this.#known.keys()) {
+      const room = this.#known.size <= choice.servedObjects && this.#leaves <= choice.servedLeaves;
+      if (oldest === key || room) break;
       this.#forget(oldest);
     }
-    return tree;
+    return known;
   }
+}
+
+/** An object whose file has been found to be what its name says. */
+interface Known {
+  readonly tree: LeafTree;
+  readonly length: number;
 }

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
 import { format } from "../../src/base/limits.js";
 import { hashOf } from "../../src/format/hash.js";
-import { leafCount, NameHasher, proofOf, verifyLeaves } from "../../src/format/leaves.js";
+import { LeafTree, leafCount, NameHasher, proofOf, verifyLeaves } from "../../src/format/leaves.js";
 import { full, numbersOf, randomOf } from "./given.js";
 
 const leaf = format.leafBytes;
@@ -169,4 +169,24 @@ test("proofs stay short", () => {
   const { leaves } = named(longest);
   for (let at = 0; at < 40; at++) assert.ok(proofOf(leaves, at, at).length <= 6);
   assert.equal(proofOf(leaves, 0, 39).length, 0);
+});
+
+test("a tree of chaining values gives the same proofs without hashing, and knows its leaves", () => {
+  for (let count = 1; count <= (full ? 40 : 21); count++) {
+    const data = longest.subarray(0, count * leaf - pick(leaf));
+    const { leaves } = named(data);
+    const tree = new LeafTree(leaves);
+    assert.equal(tree.leaves, count);
+    for (let first = 0; first < count; first++)
+      for (let last = first; last < count; last++) {
+        assert.deepEqual(tree.proof(first, last), proofOf(leaves, first, last));
+        const range = data.subarray(first * leaf, (last + 1) * leaf);
+        assert.ok(tree.holds(first, range));
+        const wrong = Buffer.from(range);
+        const at = pick(wrong.length);
+        wrong[at] = (wrong[at] as number) ^ 1;
+        assert.ok(!tree.holds(first, wrong), `leaves ${first} to ${last} of ${count}, byte ${at}`);
+        assert.ok(!tree.holds(first + 1, range));
+      }
+  }
 });
