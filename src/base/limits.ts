@@ -87,6 +87,18 @@ export const choice = {
   readBufferBytes: 1 * MiB,
   /** decoded frames held by one reader */
   frameCacheBytes: 32 * MiB,
+  /** frames asked for ahead of a reader that goes through a segment of others in order */
+  readAheadFrames: 4,
+  /** how much of the end of a segment is asked for at once, where its table is looked for */
+  tailBytes: 128 * KiB,
+  /** rows of opened tables held by one reader, about 250 B each */
+  tableRows: 64 * KiB,
+  /** places of ids that the index does not know yet, held by one reader, about 100 B each */
+  hints: 64 * KiB,
+  /** tables that are learned in one transaction, and asked for at once */
+  tablesAtOnce: 8,
+  /** how long one read looks through tables that the index does not know yet */
+  seekSeconds: 60,
   /** decoded entries (or items of upper chunks and lists) held by one process, about 1 KiB each */
   decodedEntries: 16 * KiB,
   /** objects whose chaining values are held for peers that ask, and leaves of all of them (64 B each) */

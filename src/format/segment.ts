@@ -53,6 +53,11 @@ function encodeHeader(vault: Uint8Array, epoch: Epoch, kind: SegmentKind, salt: 
   return to.raw(derive("segment commitment", keysOf(epoch, kind, salt).frame, to.finish())).finish();
 }
 
+/** The header that a segment must have: for who knows its salt and epoch and would rather not ask for it. */
+export function headerOf(vault: Uint8Array, epoch: Epoch, kind: SegmentKind, salt: Uint8Array): SegmentHeader {
+  return decodeHeader(encodeHeader(vault, epoch, kind, salt));
+}
+
 /** What anybody can read of a segment. */
 export interface SegmentHeader {
   readonly kind: SegmentKind;

@@ -43,6 +43,7 @@ import { ChunkReader } from "./reader.js";
 import { objectLength, verifyObject } from "./objects.js";
 import { hexStart, segmentFiles, syncSegment } from "./segments.js";
 import { readTableOf } from "./tables.js";
+import type { Source } from "./source.js";
 import { type RecordBodies, type SealedSegment, Session, sessionFiles } from "./session.js";
 import { Use } from "./use.js";
 
@@ -82,7 +83,7 @@ export class Store {
     this.catalogue = catalogue;
     this.#logs = logs;
     this.ledger = new Ledger(catalogue);
-    this.reader = new ChunkReader(home, keyring, catalogue, system);
+    this.reader = new ChunkReader(home, keyring, catalogue, system, say);
   }
 
   /** Open, which is to recover. Problem("damaged") where a log's history is damaged; nothing is ever cut from that. */
@@ -415,6 +416,15 @@ export class Store {
   /** Go on in a new log, and say why. */
   beginAnew(why: string): void {
     this.#say(why);
+  }
+
+  /** Where what is not here is asked for; joined from above. */
+  get source(): Source | undefined {
+    return this.reader.source;
+  }
+
+  set source(source: Source | undefined) {
+    this.reader.source = source;
   }
 
   /** Does this device write this log? */
