@@ -149,7 +149,8 @@ class Run {
   /** The entry of "/", with all roots below it. */
   async #root(): Promise<Entry> {
     const { store } = this.#vault;
-    const previous = this.#previous && new View(this.#previous.root, new MetadataCache(store.reader));
+    const previous =
+      this.#previous && new View(this.#previous.root, new MetadataCache(store.reader), this.#previous.rootHint);
     const held = new HeldContents(store, this.#session, this.#placement, previous);
     const walk = new Walk({
       rules: this.#job.rules,

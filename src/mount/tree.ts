@@ -113,8 +113,8 @@ export class MountTree implements FileSystem {
   /** The root of a revision, where the place is one. */
   #storedAt(place: Place, ino: bigint): Stored | undefined {
     if (place.kind !== "revision") return undefined;
-    const { root } = place.revision;
-    return { view: new View(root, this.#cache), entry: root, root: ino };
+    const { root, rootHint } = place.revision;
+    return { view: new View(root, this.#cache, rootHint), entry: root, root: ino };
   }
 
   #attributesAt(place: Place, ino: bigint): Attributes {

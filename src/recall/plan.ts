@@ -1,12 +1,12 @@
 /**
- * Before anything is touched: is all that a restore needs at hand? Every id that the tree mentions must be in the
- * catalogue, and the segment that holds it must be there with its full length. Nothing is read but folders and lists.
+ * Before anything is touched: can all that a restore needs be had? Every id that the tree mentions must lie in a segment
+ * that is here with its full length, or that somebody has who can be reached. Nothing is read but folders and lists.
  * @module
  */
 import { Problem } from "../base/errors.js";
 import { escapeForTerminal } from "../base/units.js";
 import { type Entry, entryFlags } from "../format/entry.js";
-import { objectLength } from "../store/objects.js";
+import { Reachable } from "../store/presence.js";
 import type { Vault } from "../vault/vault.js";
 import { isLoss, type View } from "../vault/view.js";
 import { linkKey } from "../vault/link-key.js";
@@ -34,7 +34,7 @@ class Planner implements Plan {
   readonly #vault: Vault;
   readonly #view: View;
   readonly #pace: Pace;
-  readonly #present = new Map<number, boolean>();
+  readonly #reachable: Reachable;
   readonly #linked = new Set<string>();
   readonly #paths: string[] = [];
   #missing = 0;
@@ -46,6 +46,7 @@ class Planner implements Plan {
     this.#vault = vault;
     this.#view = view;
     this.#pace = pace;
+    this.#reachable = new Reachable(vault.store);
   }
 
   async entry(entry: Entry, place: Place): Promise<void> {
@@ -79,7 +80,8 @@ class Planner implements Plan {
     try {
       for await (const piece of this.#view.pieces(content)) {
         if (piece.id === undefined) continue;
-        if (!this.#has(piece.id)) there = false;
+        const has = this.#has(piece.id);
+        if (!(typeof has === "boolean" ? has : await has)) there = false;
         if (counted) this.bytes += piece.size;
         if (this.#pace.due(1)) await this.#pace.rest();
       }
@@ -90,17 +92,14 @@ class Planner implements Plan {
     return there;
   }
 
-  #has(id: Buffer): boolean {
-    const { catalogue } = this.#vault.store;
+  /** Nothing is waited for where the index says that it is here. */
+  #has(id: Buffer): boolean | Promise<boolean> {
+    const { catalogue, reader } = this.#vault.store;
     const place = catalogue.chunk(id);
-    if (place === undefined) return false;
-    let present = this.#present.get(place.segment);
-    if (present === undefined) {
-      const row = catalogue.segment(place.segment);
-      present = row !== undefined && objectLength(this.#vault.home, row.listing.name) === row.listing.length;
-      this.#present.set(place.segment, present);
-    }
-    return present;
+    const segment = place && catalogue.segment(place.segment);
+    const known = segment && this.#reachable.isKnown(segment);
+    if (known !== undefined) return known;
+    return reader.segmentOf(id).then((found) => found !== undefined && this.#reachable.has(found));
   }
 
   #miss(entry: Entry, place: Place): void {
@@ -117,9 +116,11 @@ class Planner implements Plan {
     const folders = this.#folders === 1 ? "1 folder" : `${this.#folders} folders`;
     const what = [this.#missing > 0 ? files : "", this.#folders > 0 ? folders : ""].filter(Boolean).join(" and ");
     const rest = count > this.#paths.length ? " …" : "";
+    const where =
+      this.#vault.store.source === undefined ? "not in the store" : "neither here nor with a peer that can be reached";
     throw new Problem(
       "missing",
-      `nothing was written: the data of ${what} is not in the store (${this.#paths.join(", ")}${rest}); run "bcoopfs check"`,
+      `nothing was written: the data of ${what} is ${where} (${this.#paths.join(", ")}${rest}); run "bcoopfs check"`,
     );
   }
 }

@@ -56,10 +56,17 @@ export function readAt(fd: number, offset: number, length: number): Buffer {
   return bytes.subarray(0, got);
 }
 
-/** Length of an object's file, or undefined where there is none. */
+/** An object's file and its length, or undefined where there is none. */
+export function objectFile(home: Home, name: Uint8Array): { path: string; length: number } | undefined {
+  for (const path of [segmentPath(home, name), objectPath(home, name)]) {
+    const length = statSync(path, { throwIfNoEntry: false })?.size;
+    if (length !== undefined) return { path, length };
+  }
+  return undefined;
+}
+
 export function objectLength(home: Home, name: Uint8Array): number | undefined {
-  const at = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.size;
-  return at(segmentPath(home, name)) ?? at(objectPath(home, name));
+  return objectFile(home, name)?.length;
 }
 
 /** Read all of an object's file and check it against its name. */

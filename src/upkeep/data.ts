@@ -11,6 +11,7 @@ import { NameHasher } from "../format/leaves.js";
 import { headerBytes } from "../format/segment.js";
 import type { FrameRow } from "../format/table.js";
 import { readObject } from "../store/objects.js";
+import { presenceOf } from "../store/presence.js";
 import { hexStart } from "../store/segments.js";
 import { isLoss } from "../vault/view.js";
 import type { Vault } from "../vault/vault.js";
@@ -32,7 +33,9 @@ export async function checkData(
   findings: Findings,
 ): Promise<void> {
   const wanted = bytesOf(readData, findings.bytes);
-  const segments = [...recorded.listings.values()].filter(({ kind }) => isSegment(kind));
+  const segments = [...recorded.listings.values()].filter(
+    (listing) => isSegment(listing.kind) && presenceOf(vault.store, listing) !== "peers",
+  );
   if (wanted === 0n || segments.length === 0) return;
   findings.phase("data", segments.length);
   const start = vault.system.random(4).readUInt32LE() % segments.length;

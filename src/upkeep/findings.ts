@@ -28,6 +28,9 @@ export interface CheckResult {
   readonly segments: number;
   /** of all listed segments */
   readonly bytes: bigint;
+  /** of those, the segments that are not here but with others */
+  readonly farSegments: number;
+  readonly farBytes: bigint;
   /** rows of the index that were compared */
   readonly chunks: number;
   /** folders and lists that were read and verified */
@@ -54,6 +57,8 @@ export class Findings implements CheckResult {
   revisions = 0;
   segments = 0;
   bytes = 0n;
+  farSegments = 0;
+  farBytes = 0n;
   chunks = 0;
   metadataChunks = 0;
   readSegments = 0;
@@ -93,8 +98,8 @@ export class Findings implements CheckResult {
 
   result(): CheckResult {
     const { records, revisions, segments, bytes, chunks, metadataChunks, readSegments, readBytes } = this;
-    const { damagedPaths, findings, shown, notes } = this;
+    const { farSegments, farBytes, damagedPaths, findings, shown, notes } = this;
     const counts = { records, revisions, segments, bytes, chunks, metadataChunks, readSegments, readBytes };
-    return { ...counts, damagedPaths, findings, shown, notes };
+    return { ...counts, farSegments, farBytes, damagedPaths, findings, shown, notes };
   }
 }

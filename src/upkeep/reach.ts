@@ -33,6 +33,10 @@ export async function checkRevisions(vault: Vault, losses: Losses, pace: Pace, f
     findings.revisions++;
     findings.done++;
   }
+  if (walk.far > 0)
+    findings.note(
+      `${walk.far === 1 ? "1 folder or list is" : `${walk.far} folders and lists are`} only on peers; what is below them was not looked at`,
+    );
 }
 
 /** A chunk of a folder that is still to be read. */
@@ -51,6 +55,8 @@ class Walk {
   /** folders and lists that have been read, as latin1; file contents are not remembered */
   readonly #seen = new Set<string>();
   #name = "";
+  /** folders and lists that others have */
+  far = 0;
 
   constructor(vault: Vault, losses: Losses, pace: Pace, findings: Findings) {
     this.#vault = vault;
@@ -140,7 +146,8 @@ class Walk {
 
   #piece(id: Buffer, size: bigint): string | undefined {
     const place = this.#vault.store.catalogue.chunk(id);
-    if (place === undefined) return `a chunk of it is not in the store (${hexStart(id)})`;
+    if (place === undefined)
+      return this.#losses.farUnknown ? undefined : `a chunk of it is not in the store (${hexStart(id)})`;
     const segment = this.#losses.segments.get(place.segment);
     if (segment !== undefined) {
       const name = this.#vault.store.catalogue.segment(place.segment)?.listing.name ?? id;
@@ -152,14 +159,30 @@ class Walk {
     return undefined;
   }
 
-  /** A verified metadata chunk; undefined where it has been read before. */
+  /** A verified metadata chunk; undefined where it has been read before, or only others have it. */
   async #read(type: ChunkType, id: Buffer): Promise<Buffer | undefined> {
     const key = id.toString("latin1");
     if (this.#seen.has(key)) return undefined;
     this.#seen.add(key);
+    const bytes = await this.#chunk(type, id);
+    if (bytes === undefined) {
+      this.far++;
+      return undefined;
+    }
     this.#findings.metadataChunks++;
-    const bytes = await this.#vault.store.reader.chunk(type, id);
     if (this.#pace.due(1, bytes.length)) await this.#pace.rest();
     return bytes;
+  }
+
+  /** undefined where it is not here and there is reason to believe that others have it. */
+  async #chunk(type: ChunkType, id: Buffer): Promise<Buffer | undefined> {
+    try {
+      return await this.#vault.store.reader.chunk(type, id);
+    } catch (error) {
+      if (!(error instanceof Problem && error.code === "missing")) throw error;
+      const place = this.#vault.store.catalogue.chunk(id);
+      if (place ? this.#losses.far.has(place.segment) : this.#losses.farUnknown) return undefined;
+      throw error;
+    }
   }
 }

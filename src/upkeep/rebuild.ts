@@ -5,6 +5,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { tryUnlink } from "../store/home.js";
+import { presenceOf } from "../store/presence.js";
 import type { Vault } from "../vault/vault.js";
 
 export interface RebuildSummary {
@@ -24,11 +25,13 @@ export async function rebuildIndex(vault: Vault): Promise<RebuildSummary> {
   const { store, system, home } = vault;
   const started = system.now();
   await store.rebuild();
+  // The tables of segments that are not here stand in metadata that may well be.
+  await store.reader.learnTables();
   let segments = 0;
   const unreadable: Buffer[] = [];
   for (const { listing, frames } of store.catalogue.segments()) {
     segments++;
-    if (frames.length === 0) unreadable.push(listing.name);
+    if (frames.length === 0 && presenceOf(store, listing) !== "peers") unreadable.push(listing.name);
   }
   if (unreadable.length > 0) dropStatSheets(home.stat);
   const counts = { chunks: 0, revisions: 0 };

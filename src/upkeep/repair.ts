@@ -18,8 +18,7 @@ import { decodeHeader, frameOffsets, headerBytes, SegmentReader, trailerBytes } 
 import { decodeTableObject, type Table } from "../format/table.js";
 import type { SegmentRow } from "../store/catalogue.js";
 import { makeFolder } from "../store/home.js";
-import { verifyObject } from "../store/objects.js";
-import { segmentPath } from "../store/segments.js";
+import { objectFile, verifyObject } from "../store/objects.js";
 import type { Session } from "../store/session.js";
 import type { Vault } from "../vault/vault.js";
 import { dropStatSheets, type RebuildSummary, rebuildIndex } from "./rebuild.js";
@@ -32,6 +31,8 @@ export interface Mended {
   /** chunks that could be stored anew, and those that could not */
   readonly saved: number;
   readonly lost: number;
+  /** how many others hold it: then nothing of it is lost or stored anew, it comes back from them */
+  readonly peers: number;
 }
 
 export interface RepairSummary extends RebuildSummary {
@@ -48,19 +49,25 @@ export async function repair(vault: Vault, signal: AbortSignal, on: (mended: Men
   for (const row of [...vault.store.catalogue.segments()]) {
     await pace.rest();
     if (isWhole(vault, row)) continue;
+    const peers = vault.store.ledger.copiesOf(row.listing.name);
+    // Not here is no damage where others have it.
+    if (peers > 0 && objectFile(vault.home, row.listing.name) === undefined) continue;
     const aside = setAside(vault, row.listing.name);
-    const done = await salvage(vault, row, aside);
+    if (peers > 0) vault.store.ledger.missing(row.listing.name);
+    const done =
+      peers > 0 ? { name: row.listing.name, aside, saved: 0, lost: 0, peers } : await salvage(vault, row, aside);
     mended.push(done);
     on(done);
   }
   // What was stored anew is listed; the old places are no longer wanted. Files set aside stay for whoever can read more.
-  for (let at = 0; at < mended.length; at += namesPerRecord) {
-    const names = mended.slice(at, at + namesPerRecord).map(({ name }) => name);
+  const gone = mended.filter(({ peers }) => peers === 0);
+  for (let at = 0; at < gone.length; at += namesPerRecord) {
+    const names = gone.slice(at, at + namesPerRecord).map(({ name }) => name);
     const clear = encodeRelease({ names, fields: noFields });
     vault.store.commit([], [{ type: "release", clear, secret: Buffer.alloc(0) }]);
   }
   const rebuilt = await rebuildIndex(vault);
-  if (mended.length > 0) dropStatSheets(vault.home.stat);
+  if (gone.length > 0) dropStatSheets(vault.home.stat);
   return { ...rebuilt, logs, mended };
 }
 
@@ -79,11 +86,12 @@ function setAside(vault: Vault, name: Buffer): string | undefined {
   const folder = join(vault.home.store, "damaged");
   const aside = join(folder, `${name.toString("hex")}.seg`);
   try {
+    const file = objectFile(vault.home, name);
+    if (file === undefined) return undefined;
     makeFolder(folder);
-    renameSync(segmentPath(vault.home, name), aside);
+    renameSync(file.path, aside);
     return aside;
   } catch (error) {
-    if ((error as { code?: unknown }).code === "ENOENT") return undefined;
     throw systemProblem(`cannot set the damaged segment ${name.toString("hex")} aside`, error);
   }
 }
@@ -109,7 +117,7 @@ async function salvage(vault: Vault, row: SegmentRow, aside: string | undefined)
   } finally {
     session.close();
   }
-  return { name, aside, saved, lost };
+  return { name, aside, saved, lost, peers: 0 };
 }
 
 function readerOf(vault: Vault, row: SegmentRow, bytes: Buffer): SegmentReader | undefined {

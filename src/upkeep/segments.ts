@@ -5,11 +5,13 @@
 import { sameBytes } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import type { Pace } from "../base/pace.js";
+import { formatSize } from "../base/units.js";
 import { isSegment, type Listing, objectKinds } from "../format/listing.js";
 import { frameOffsets, type SegmentReader } from "../format/segment.js";
 import type { Table } from "../format/table.js";
 import type { ChunkPlace, SegmentRow } from "../store/catalogue.js";
 import { objectLength } from "../store/objects.js";
+import { presenceOf } from "../store/presence.js";
 import { hexStart, segmentFiles } from "../store/segments.js";
 import { readTableOf } from "../store/tables.js";
 import { isLoss } from "../vault/view.js";
@@ -24,10 +26,14 @@ export interface OpenSegment {
   readonly table: Table;
 }
 
-/** What is known to be lost, for whoever looks which paths that concerns. */
+/** What is known to be lost, or to be elsewhere, for whoever looks which paths that concerns. */
 export class Losses {
   /** numbers of segments that are missing or do not open */
   readonly segments = new Map<number, string>();
+  /** numbers of segments that are not here but with others */
+  readonly far = new Set<number>();
+  /** the index does not know what is in some of those */
+  farUnknown = false;
   /** ids of single chunks, as latin1 */
   readonly chunks = new Set<string>();
 }
@@ -60,6 +66,10 @@ export async function checkSegments(vault: Vault, recorded: Recorded, pace: Pace
   check.unlistedRows(recorded);
   await check.rows(recorded, pace);
   noteLeftOver(vault, recorded, findings);
+  if (findings.farSegments > 0)
+    findings.note(
+      `${findings.farSegments === 1 ? "1 segment is" : `${findings.farSegments} segments are`} only on peers (${formatSize(findings.farBytes)}), who signed that they hold them; what is in them was not looked at`,
+    );
   return check.losses;
 }
 
@@ -80,6 +90,10 @@ class SegmentCheck {
     const row = this.#vault.store.catalogue.segmentByName(listing.name);
     const open = openListed(this.#vault, listing);
     const where = hexStart(listing.name);
+    if (typeof open === "string" && presenceOf(this.#vault.store, listing) === "peers") {
+      this.#isFar(listing, row);
+      return;
+    }
     if (row === undefined) this.#findings.found("index", where, `a listed segment is not in the index; ${remedy}`);
     if (typeof open === "string") {
       this.#findings.found("segment", where, open);
@@ -90,6 +104,14 @@ class SegmentCheck {
     const differs = rowDiffers(row, open);
     if (differs !== undefined) this.#findings.found("index", where, `${differs}; ${remedy}`);
     await this.#chunks(row, open, pace);
+  }
+
+  /** Others hold it, and have signed that: nothing is lost, and nothing is looked at. */
+  #isFar(listing: Listing, row: SegmentRow | undefined): void {
+    this.#findings.farSegments++;
+    this.#findings.farBytes += BigInt(listing.length);
+    if (row === undefined || row.frames.length === 0) this.losses.farUnknown = true;
+    if (row) this.losses.far.add(row.number);
   }
 
   async #chunks(row: SegmentRow, open: OpenSegment, pace: Pace): Promise<void> {
@@ -123,8 +145,12 @@ class SegmentCheck {
 
   /** Rows that no table has confirmed: counted first, and looked for one by one only where the count is wrong. */
   async rows(recorded: Recorded, pace: Pace): Promise<void> {
-    for (const { table } of this.#chunkRows()) if (table === "chunks") this.#findings.chunks++;
-    if (this.#findings.chunks === this.#confirmed) return;
+    let far = 0;
+    for (const { key } of this.#chunkRows()) {
+      this.#findings.chunks++;
+      if (this.losses.far.size > 0 && this.losses.far.has(chunkPlace(this.#vault, key)?.segment ?? 0)) far++;
+    }
+    if (this.#findings.chunks === this.#confirmed + far) return;
     const held = new Set<string>();
     for (const listing of recorded.listings.values()) {
       const open = !isSegment(listing.kind) ? "" : openListed(this.#vault, listing);
@@ -135,7 +161,8 @@ class SegmentCheck {
     let stray = 0;
     for (const { key } of this.#chunkRows()) {
       const place = chunkPlace(this.#vault, key);
-      const lost = place !== undefined && this.losses.segments.has(place.segment);
+      const { segments, far } = this.losses;
+      const lost = place !== undefined && (segments.has(place.segment) || far.has(place.segment));
       if (!held.has(key.toString("latin1")) && !lost && (place?.segment ?? 0) <= this.#last) stray++;
     }
     if (stray > 0)

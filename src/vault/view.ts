@@ -28,6 +28,11 @@ export class MetadataCache {
     this.#reader = reader;
   }
 
+  /** Where an id should be, in case that the index does not know it. */
+  hint(id: Buffer, salt: Buffer): void {
+    this.#reader.hint(id, salt);
+  }
+
   async tree(id: Buffer, level: number): Promise<TreeChunk> {
     const chunk = await this.#trees.get(id, async () => decodeTree(await this.#reader.chunk("tree", id)));
     if (chunk.level !== level)
@@ -75,9 +80,11 @@ export class View {
   readonly root: Entry;
   readonly #cache: MetadataCache;
 
-  constructor(root: Entry, cache: MetadataCache) {
+  /** @param hint salt of the segment that should hold the root's tree, as the revision's record says */
+  constructor(root: Entry, cache: MetadataCache, hint?: Buffer) {
     this.root = root;
     this.#cache = cache;
+    if (root.tree && hint) cache.hint(root.tree.id, hint);
   }
 
   /** The entry of this name in a folder, or undefined. Reads one path of chunks. */

@@ -43,6 +43,8 @@ export function registerCheck(program: Command, invocation: Invocation): void {
             records: result.records,
             segments: result.segments,
             bytes: result.bytes,
+            far_segments: result.farSegments,
+            far_bytes: result.farBytes,
             chunks: result.chunks,
             metadata_chunks: result.metadataChunks,
             read_segments: result.readSegments,

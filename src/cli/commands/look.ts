@@ -57,7 +57,10 @@ export async function viewOf(
         `note: ${plural(newer, "newer revision")} of ${revision.filesetName} ${newer === 1 ? "is" : "are"} partial; this is the newest complete one`,
       );
   }
-  return { view: new View(revision.root, new MetadataCache(vault.store.reader)), path: reference.path };
+  return {
+    view: new View(revision.root, new MetadataCache(vault.store.reader), revision.rootHint),
+    path: reference.path,
+  };
 }
 
 async function list(vault: Vault, text: string, options: LsOptions, { output, stop }: Invocation): Promise<void> {

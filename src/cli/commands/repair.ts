@@ -45,7 +45,7 @@ async function repairAll(vault: Vault, options: Options, invocation: Invocation)
   const { repair } = await import("../../upkeep/repair.js");
   const summary = await repair(vault, invocation.stop, (mended) => invocation.output.error(sentence(mended)));
   const lost = summary.mended.reduce((sum, one) => sum + one.lost, 0);
-  const without = summary.mended.filter(({ aside }) => aside === undefined).length;
+  const without = summary.mended.filter(({ aside, peers }) => aside === undefined && peers === 0).length;
   if (lost > 0 || without > 0) invocation.exit = exitCodeOf("damaged");
   const mended = summary.mended.map((one) => ({ ...one, name: one.name.toString("hex"), aside: one.aside ?? null }));
   tell(summary, { mended_logs: summary.logs, mended, lost_chunks: lost }, options, invocation);
@@ -55,7 +55,9 @@ async function repairAll(vault: Vault, options: Options, invocation: Invocation)
     );
 }
 
-function sentence({ name, aside, saved, lost }: Mended): string {
+function sentence({ name, aside, saved, lost, peers }: Mended): string {
+  if (peers > 0)
+    return `segment ${start(name)} is damaged: ${plural(peers, "peer")} ${peers === 1 ? "has" : "have"} it, it comes back from there; the file is kept as ${aside}`;
   const chunks = `${plural(saved, "chunk")} saved, ${counted(lost)} lost`;
   return aside === undefined
     ? `segment ${start(name)} is missing: ${chunks}`
