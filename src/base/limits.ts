@@ -113,3 +113,54 @@ export const choice = {
   /** public keys found sound (or not) that one process remembers */
   checkedKeys: 1024,
 } as const;
+
+/** Choices of this implementation about links and what flows over them. */
+export const swarm = {
+  /** links that are not admitted yet, links in all, links with one device */
+  linksKnocking: 32,
+  links: 128,
+  linksPerDevice: 8,
+  admissionSeconds: 10,
+  /** devices that misbehaved and are remembered, and for how long they are kept out: doubled each time up to the most */
+  keptOut: 1024,
+  keptOutFirstSeconds: 60,
+  keptOutMostSeconds: 86_400,
+  /** between two looks whether another process of this home has committed something */
+  pollMs: 500,
+  /** bytes of objects asked of one peer and not here yet */
+  linkCreditBytes: 4 * MiB,
+  /** requests for them, and those among them that are for keeping: the rest is free for whoever waits for bytes */
+  leavesRequests: 32,
+  pullRequests: 8,
+  /** questions whether a peer holds objects, open at a time */
+  heldRequests: 2,
+  objectsAtOnce: 4,
+  /** wanted objects looked at together */
+  wantedWindow: 1024,
+  /** between two looks at everything that is wanted and nobody had */
+  wantedAgainMs: 30_000,
+  /** answers of one peer about objects by name that are remembered */
+  heldNames: 16_384,
+  /** without progress for so long another peer is asked; without any answer for `deadSeconds` the link is cut */
+  stallSeconds: 10,
+  deadSeconds: 60,
+  /** a read that waits is asked of a second peer too, and given up */
+  hedgeMs: 2_000,
+  readPatienceMs: 15_000,
+  /** a peer that did not hold what a read waits for is asked again */
+  lookAgainMs: 3_000,
+  fullDiskSeconds: 60,
+  /** questions of one peer that wait for their answer here; with more the link is cut */
+  questions: 64,
+  /** logs of one vault, and device parts of one, that are taken */
+  logsPerVault: 1024,
+  partsPerVault: 1024,
+  /** logs that one peer may speak of */
+  headsPerPeer: 65_536,
+  /** questions for records open at one peer, each for another log */
+  recordAsks: 8,
+  /** a tail of this device's own log that peers know and it does not */
+  ownTailBytes: 64 * MiB,
+  /** between two statements to one peer of what is held or new */
+  statementMs: 1_000,
+} as const;

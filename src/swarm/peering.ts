@@ -3,20 +3,36 @@
  * receipts flow. One per process; the keeper among them (who holds `swarm.lock`) is the only one that takes and keeps.
  * @module
  */
+import { sameBytes, toHex } from "../base/bytes.js";
+import { Problem } from "../base/errors.js";
+import { swarm } from "../base/limits.js";
 import type { System } from "../base/system.js";
+import { noFields } from "../format/fields.js";
+import { objectKinds } from "../format/listing.js";
+import { decodeRoom, type Head, type RoomMessage } from "../format/message.js";
 import type { SigningKey } from "../format/sign.js";
+import type { Wanted } from "../store/ledger.js";
+import type { Source } from "../store/source.js";
 import type { Say } from "../store/store.js";
 import type { Vault } from "../vault/vault.js";
-import type { OnPeerEvent } from "./events.js";
-import type { Network } from "./network.js";
+import { Admission, stillAdmitted } from "./admission.js";
+import type { Coop } from "./coop.js";
+import type { OnPeerEvent, PeerEvent } from "./events.js";
+import type { AskAnswer } from "./asks.js";
+import { Exchange } from "./exchange.js";
+import { Links, type LinksOwner } from "./links.js";
+import type { Connection, Network } from "./network.js";
+import { Parts } from "./parts.js";
+import { Reading } from "./reading.js";
+import { Receipts } from "./receipts.js";
+import type { Peer, Room } from "./room.js";
+import { isQuestion, Serving } from "./serve.js";
+import { type Settled, settled, unreceipted } from "./settle.js";
+import { Space } from "./space.js";
+import { Transfer } from "./transfer.js";
+import { violation } from "./violation.js";
 
-/** Until coop.ts and store/source.ts are here. */
-type Coop = object;
-interface Source {
-  range(object: { name: Buffer; length: number }, offset: number, length: number): Promise<Buffer>;
-  holds(names: readonly Buffer[]): Promise<boolean[]>;
-  close(): Promise<void>;
-}
+export type { Settled };
 
 /**
  * What this process is to others.
@@ -45,6 +61,7 @@ export interface PeeringOptions {
 export interface PeerStatus {
   readonly device: Buffer;
   readonly vault: Buffer | undefined;
+  readonly label: string;
   readonly keeps: boolean;
   readonly recovering: Buffer | undefined;
   /** bytes of objects that came and went over this link */
@@ -64,21 +81,78 @@ export interface PeeringStatus {
   readonly diskFull: boolean;
 }
 
-/** How a wait for the exchange to be done ended. */
-export interface Settled {
-  /** nothing is wanted here that a connected peer could give */
-  readonly taken: boolean;
-  /** connected keepers; each has signed for all that this device lists, or not */
-  readonly keepers: number;
-  readonly receipted: number;
-}
-
 /** The open peering of a process; `close` it before the vault. */
 export class Peering {
   readonly #options: PeeringOptions;
+  readonly #room: Room;
+  readonly #links: Links;
+  readonly #space: Space;
+  readonly #exchange: Exchange;
+  readonly #parts: Parts;
+  readonly #receipts: Receipts;
+  readonly #transfer: Transfer;
+  readonly #serving: Serving;
+  readonly #reading: Reading;
+  readonly #topics = new Map<string, Buffer>();
+  readonly #offCoop: () => void;
+  #cancelPoll = (): void => {};
+  #progress = 0;
+  #traffic = "";
+  /** bytes of objects that came and went over links that have ended */
+  readonly #gone: [received: number, sent: number] = [0, 0];
+  /** logs of which objects have come since peers were told */
+  readonly #news = new Map<string, Buffer>();
+  #cancelNews: (() => void) | undefined;
+  #learning = false;
+  #unlearned = false;
+  readonly #stop = new AbortController();
+  #closed = false;
 
   private constructor(options: PeeringOptions) {
     this.#options = options;
+    const { vault, coop, network, system, say } = options;
+    this.#space = new Space(
+      system,
+      (full) => this.#emit({ type: full ? "disk-full" : "disk-free" }),
+      () => this.#again(),
+    );
+    this.#links = new Links(this.#linksOwner());
+    this.#room = {
+      vault,
+      store: vault.store,
+      system,
+      space: this.#space,
+      takes: options.role !== "reader",
+      gives: options.role === "keeper",
+      emit: (event) => this.#emit(event),
+      say,
+      peers: () => this.#links.peers(),
+      accepts: (scope) => this.#accepts(scope),
+      shows: (peer, scope) =>
+        peer.remote.recovering === undefined ? this.#accepts(scope) : sameBytes(peer.remote.recovering, scope),
+      hasNews: (peer) => this.#hasNews(peer),
+      trouble: (peer, error) => this.#links.trouble(peer, error),
+    };
+    const room = this.#room;
+    this.#exchange = new Exchange(room, (head) => this.#grown(head));
+    this.#parts = new Parts(room, () => this.#joinTopics());
+    this.#receipts = new Receipts(room, this.#exchange);
+    this.#transfer = new Transfer(room, (object) => this.#arrived(object));
+    this.#serving = new Serving(
+      room,
+      {
+        records: (peer, question) => this.#exchange.answer(peer, question),
+        part: (peer, question) => this.#parts.answer(peer, question),
+        vaultOf: (log) => this.#exchange.head(log)?.scope,
+      },
+      (name) => vault.store.ledger.missing(name),
+    );
+    this.#reading = new Reading(room, options.patienceMs ?? swarm.readPatienceMs);
+    this.#offCoop = coop?.onChange(() => this.#coopChanged()) ?? (() => {});
+    network.onConnection((connection) => this.#links.take(connection));
+    this.#joinTopics();
+    this.#transfer.again();
+    this.#poll();
   }
 
   /** Join the topics and take links from now on. Never waits: who is there comes as events. */
@@ -88,15 +162,265 @@ export class Peering {
 
   /** Ranges of objects from whoever holds them; waits up to `patienceMs` for the first who does. */
   get source(): Source {
-    throw new Error(`not written yet for ${this.#options.role}`);
+    return this.#reading;
+  }
+
+  /** Is this vault ours, or that of somebody who may use the coop? */
+  #accepts(scope: Buffer): boolean {
+    if (sameBytes(scope, this.#options.vault.id)) return true;
+    const state = this.#options.coop?.state;
+    if (state === undefined) return false;
+    for (const [hex, { vault }] of state.members)
+      if (vault !== undefined && sameBytes(vault, scope) && !state.removed.has(hex)) return true;
+    return false;
+  }
+
+  #linksOwner(): LinksOwner {
+    const { system, say } = this.#options;
+    return {
+      system,
+      recovers: this.#options.role === "recovering",
+      admission: (connection) => this.#admission(connection),
+      up: (peer) => this.#up(peer),
+      message: (peer, bytes) => this.#message(peer, bytes),
+      drained: (peer) => this.#drained(peer),
+      down: (peer, why) => this.#down(peer, why),
+      refused: ({ device, by, why, silent }) => {
+        if (!silent) this.#emit({ type: "refused", device, by, why });
+      },
+      misbehaved: (device, why, seconds) => this.#emit({ type: "misbehaved", device, why, seconds }),
+      say,
+    };
+  }
+
+  #admission(connection: Connection): Admission {
+    const { vault, coop, system, role, recovery } = this.#options;
+    const { device, certificate, rootPublic } = vault.store.keyring;
+    return new Admission({
+      connection,
+      system,
+      device,
+      certificate,
+      rootPublic,
+      label: vault.host,
+      keeps: role === "keeper",
+      coop,
+      rootParts: (slotPublic) => this.#parts.vaultOfSlot(slotPublic),
+      ...(recovery && { recovery: { slot: recovery.slot } }),
+    });
+  }
+
+  #up(peer: Peer): void {
+    const { device, remote } = peer;
+    const { vault, label, keeps, recovering } = remote;
+    this.#emit({ type: "peer-up", device, vault, keeps, recovering });
+    if (this.#room.takes && recovering === undefined) {
+      const seen = this.#room.system.now();
+      this.#unlessFull(() => this.#room.store.ledger.notePeer(device, { vault, label, keeps, seen, fields: noFields }));
+    }
+    this.#parts.peerUp(peer);
+    this.#exchange.peerUp(peer);
+    this.#receipts.peerUp(peer);
+    this.#transfer.again();
+    this.#reading.changed();
+  }
+
+  #unlessFull(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!this.#space.isFull(error)) throw error;
+    }
+  }
+
+  #down(peer: Peer, why: string | undefined): void {
+    this.#gone[0] += peer.received;
+    this.#gone[1] += peer.sent;
+    this.#serving.peerDown(peer);
+    this.#parts.peerDown(peer);
+    this.#receipts.peerDown(peer);
+    this.#exchange.peerDown(peer);
+    peer.asks.close();
+    this.#transfer.peerDown(peer);
+    this.#reading.changed();
+    this.#emit({ type: "peer-down", device: peer.device, why });
+  }
+
+  #drained(peer: Peer): void {
+    this.#serving.drained(peer);
+    this.#exchange.drained(peer);
+    this.#parts.drained(peer);
+    this.#receipts.drained(peer);
+    this.#transfer.kick();
+    this.#reading.changed();
+  }
+
+  #message(peer: Peer, bytes: Buffer): void {
+    const message = decoded(bytes);
+    if (message.type !== "unknown" && !isQuestion(message)) this.#progress++;
+    if (isQuestion(message)) this.#serving.ask(peer, message);
+    else if (message.type === "heads") this.#exchange.onHeads(peer, message);
+    else if (message.type === "records") this.#exchange.onRecords(peer, message);
+    else if (message.type === "fork") this.#exchange.onFork(peer, message);
+    else if (message.type === "parts") this.#parts.onParts(peer, message);
+    else if (message.type === "part") this.#parts.onPart(peer, message);
+    else if (message.type === "receipt") this.#receipts.onReceipt(peer, message);
+    else if (message.type === "bye") this.#links.drop(peer, undefined);
+    else if (message.type !== "unknown") this.#onAnswer(peer, message);
+  }
+
+  #onAnswer(peer: Peer, message: AskAnswer): void {
+    peer.asks.onAnswer(message);
+    // There is credit again.
+    this.#transfer.kick();
+    this.#reading.changed();
+  }
+
+  #hasNews(peer: Peer): void {
+    this.#progress++;
+    peer.holds.forgetAbsent();
+    this.#transfer.again();
+    this.#reading.changed();
+  }
+
+  #grown({ scope, log, device, seq }: Head): void {
+    this.#progress++;
+    this.#emit({ type: "log-grown", vault: scope, log, device, seq });
+    this.#receipts.add(log);
+    this.#transfer.again();
+  }
+
+  #arrived({ name, length, kind }: Wanted): void {
+    const { ledger } = this.#room.store;
+    this.#emit({ type: "object-arrived", name, length, kind });
+    for (const log of ledger.listers(name)) {
+      this.#receipts.add(log, name);
+      this.#news.set(toHex(log), log);
+    }
+    this.#cancelNews ??= this.#room.system.after(swarm.statementMs, () => {
+      this.#cancelNews = undefined;
+      this.#exchange.news(this.#news.values());
+      this.#news.clear();
+    });
+    if (kind === objectKinds.metadataSegment) void this.#learn();
+  }
+
+  /** Metadata of this vault tells where chunks are: what came is taken into the index, one run at a time. */
+  async #learn(): Promise<void> {
+    this.#unlearned = true;
+    if (this.#learning) return;
+    this.#learning = true;
+    try {
+      while (this.#unlearned && !this.#closed) {
+        this.#unlearned = false;
+        await this.#room.store.reader.learnTables(this.#stop.signal);
+      }
+    } catch (error) {
+      if (!this.#closed && !this.#space.isFull(error))
+        this.#room.say(error instanceof Error ? error.message : `${error}`);
+    } finally {
+      this.#learning = false;
+    }
+  }
+
+  /** There is room on the disk again. */
+  #again(): void {
+    this.#exchange.again();
+    this.#parts.again();
+    this.#transfer.again();
+  }
+
+  #coopChanged(): void {
+    const { coop, role } = this.#options;
+    if (coop === undefined || this.#closed) return;
+    this.#progress++;
+    this.#emit({ type: "coop-changed" });
+    this.#links.coopChanged((remote) => role === "recovering" || stillAdmitted(coop, remote));
+    this.#joinTopics();
+    this.#exchange.again();
+  }
+
+  /** Join what is to be joined now, and leave what is not any more. */
+  #joinTopics(): void {
+    const { coop, network, role, recovery } = this.#options;
+    const wanted = new Map<string, { topic: Buffer; announce: boolean; lookup: boolean }>();
+    const announce = role === "keeper";
+    if (announce)
+      for (const topic of this.#parts.topics()) wanted.set(toHex(topic), { topic, announce, lookup: false });
+    if (recovery !== undefined)
+      wanted.set(toHex(recovery.topic), { topic: recovery.topic, announce: false, lookup: true });
+    for (const topic of coop?.topics() ?? []) wanted.set(toHex(topic), { topic, announce, lookup: true });
+    for (const [hex, topic] of this.#topics)
+      if (!wanted.has(hex)) {
+        this.#topics.delete(hex);
+        network.leave(topic);
+      }
+    for (const [hex, { topic, ...how }] of wanted)
+      if (!this.#topics.has(hex)) {
+        this.#topics.set(hex, topic);
+        network.join(topic, how);
+      }
+  }
+
+  #poll(): void {
+    this.#cancelPoll = this.#room.system.after(swarm.pollMs, () => this.#poll());
+    this.#look();
+    const now = this.#room.system.now();
+    for (const peer of [...this.#room.peers()]) {
+      const since = peer.asks.waitingSince;
+      if (since !== undefined && now - since > BigInt(swarm.deadSeconds) * 1_000_000_000n)
+        this.#links.drop(peer, "it answers nothing any more");
+    }
+    const [received, sent] = this.#bytes();
+    if (`${received} ${sent}` !== this.#traffic) this.#emit({ type: "traffic", received, sent });
+    this.#traffic = `${received} ${sent}`;
+  }
+
+  #look(): void {
+    this.#options.coop?.refresh();
+    if (this.#options.role === "reader") return;
+    this.#unlessFull(() => this.#exchange.look());
+    this.#parts.look();
+  }
+
+  #bytes(): [number, number] {
+    let [received, sent] = this.#gone;
+    for (const peer of this.#room.peers()) {
+      received += peer.received;
+      sent += peer.sent;
+    }
+    return [received, sent];
+  }
+
+  #emit(event: PeerEvent): void {
+    if (!this.#closed) this.#options.events(event);
   }
 
   status(): PeeringStatus {
-    return { peers: [], knocking: 0, wanted: 0, receiving: 0, diskFull: false };
+    const peers = [...this.#room.peers()];
+    const keepers = peers.filter((peer) => peer.isKeeper).map(({ device }) => device);
+    const missing = unreceipted(this.#room.store, this.#room.gives ? keepers : []);
+    return {
+      peers: peers.map((peer) => ({
+        device: peer.device,
+        vault: peer.remote.vault,
+        label: peer.remote.label,
+        keeps: peer.remote.keeps,
+        recovering: peer.remote.recovering,
+        received: peer.received,
+        sent: peer.sent,
+        unreceipted: peer.isKeeper ? missing.get(toHex(peer.device)) : undefined,
+      })),
+      knocking: this.#links.knocking,
+      wanted: this.#room.store.ledger.wantedCount(),
+      receiving: this.#transfer.receiving,
+      diskFull: this.#space.full,
+    };
   }
 
   /** Look now whether another process of this home has committed something, and at all topics again. */
   refresh(): void {
+    this.#look();
     this.#options.network.refresh();
   }
 
@@ -104,13 +428,37 @@ export class Peering {
    * Resolves when nothing is wanted that a connected peer could give and every connected keeper has signed for all
    * objects of this device, or when nothing of that has moved for `stillMs`; also when no keeper came within `stillMs`.
    */
-  async settled(stillMs: number, stop?: AbortSignal): Promise<Settled> {
-    await this.#options.system.sleep(stop?.aborted ? 0 : stillMs);
-    return { taken: true, keepers: 0, receipted: 0 };
+  settled(stillMs: number, stop?: AbortSignal): Promise<Settled> {
+    const isTaken = (): boolean => this.#exchange.isDone && this.#parts.isDone && this.#transfer.isDone;
+    const progress = (): number => this.#progress;
+    return settled({ room: this.#room, gives: this.#room.gives, isTaken, progress }, stillMs, stop);
   }
 
   /** Say goodbye, end all links, stop all timers; what was half received is kept for the next time. */
   async close(): Promise<void> {
+    if (this.#closed) return;
+    for (const peer of [...this.#room.peers()]) peer.send({ type: "bye" });
+    this.#closed = true;
+    this.#stop.abort();
+    this.#offCoop();
+    this.#cancelPoll();
+    this.#cancelNews?.();
+    this.#transfer.close();
+    this.#receipts.close();
+    this.#exchange.close();
+    this.#space.close();
+    await this.#reading.close();
+    this.#links.close();
     await this.#options.network.close();
+  }
+}
+
+/** Throws a violation for what nobody who speaks the protocol sends. */
+function decoded(bytes: Buffer): RoomMessage | { readonly type: "unknown" } {
+  try {
+    return decodeRoom(bytes);
+  } catch (error) {
+    if (error instanceof Problem && error.code === "format") violation(error.message);
+    throw error;
   }
 }

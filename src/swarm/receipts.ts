@@ -1,0 +1,149 @@
+/**
+ * Receipts, both ways. A keeper signs for what is durably on its disk, to the devices of the vault that it belongs to:
+ * all of it when a link begins, then what comes. What others sign for this vault's logs goes to the ledger, where
+ * copies are counted by it; no word of anybody counts that is not signed.
+ * @module
+ */
+import { sameBytes, toHex } from "../base/bytes.js";
+import { Problem } from "../base/errors.js";
+import { swarm, wire } from "../base/limits.js";
+import { noFields } from "../format/fields.js";
+import type { Head, RoomMessage } from "../format/message.js";
+import { checkReceipt, decodeReceipt, encodeReceipt, signReceipt } from "../format/receipt.js";
+import type { Peer, Room } from "./room.js";
+import { violation } from "./violation.js";
+
+/** How the logs stand; the exchange knows. */
+export interface Logs {
+  head(log: Buffer): Head | undefined;
+  headsOf(vault: Buffer): Head[];
+}
+
+/** A page that waits for its link. */
+type Page = { readonly log: Buffer; readonly names: readonly Buffer[]; readonly all: boolean };
+
+export class Receipts {
+  readonly #room: Room;
+  readonly #logs: Logs;
+  /** what has come since the last statement, by log */
+  readonly #fresh = new Map<string, { readonly log: Buffer; readonly names: Buffer[] }>();
+  /** what is still to be said: logs to be stated in full, then pages */
+  readonly #full = new Map<Peer, Buffer[]>();
+  readonly #pages = new Map<Peer, Page[]>();
+  /** of the last statement, in ns: each has a later one, whatever the clock does */
+  #last = 0n;
+  #cancel: (() => void) | undefined;
+
+  constructor(room: Room, logs: Logs) {
+    this.#room = room;
+    this.#logs = logs;
+  }
+
+  #signsFor(peer: Peer): boolean {
+    return this.#room.gives && peer.isKeeper && peer.remote.vault !== undefined;
+  }
+
+  peerUp(peer: Peer): void {
+    if (!this.#signsFor(peer)) return;
+    const logs = this.#logs.headsOf(peer.remote.vault as Buffer).map(({ log }) => log);
+    // Nobody needs to hear that we have our own.
+    this.#full.set(
+      peer,
+      logs.filter((log) => !this.#room.store.isOwn(log)),
+    );
+    this.#pages.set(peer, []);
+    this.drained(peer);
+  }
+
+  peerDown(peer: Peer): void {
+    this.#full.delete(peer);
+    this.#pages.delete(peer);
+  }
+
+  /** A log is known further, or an object of it is on the disk. */
+  add(log: Buffer, name?: Buffer): void {
+    if (!this.#room.gives || this.#room.store.isOwn(log)) return;
+    const key = toHex(log);
+    const fresh = this.#fresh.get(key) ?? { log, names: [] };
+    this.#fresh.set(key, fresh);
+    if (name !== undefined) fresh.names.push(name);
+    this.#cancel ??= this.#room.system.after(swarm.statementMs, () => {
+      this.#cancel = undefined;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    for (const { log, names } of this.#fresh.values()) {
+      const head = this.#logs.head(log);
+      for (const [peer, pages] of this.#pages)
+        if (head !== undefined && sameBytes(head.scope, peer.remote.vault as Buffer))
+          pages.push(...pagesOf(log, names, false));
+    }
+    this.#fresh.clear();
+    for (const peer of [...this.#pages.keys()]) this.drained(peer);
+  }
+
+  drained(peer: Peer): void {
+    const pages = this.#pages.get(peer);
+    const full = this.#full.get(peer);
+    if (pages === undefined || full === undefined) return;
+    while (peer.open && !peer.blocked) {
+      // In full first: what comes since is added to that, never taken away by it.
+      if (pages.length === 0 || full.length > 0) {
+        const log = full.shift();
+        if (log === undefined) return;
+        const names = this.#room.store.ledger.heldOf(log).map(({ name }) => name);
+        pages.unshift(...pagesOf(log, names, true));
+      }
+      const page = pages.shift();
+      if (page !== undefined) this.#send(peer, page);
+    }
+  }
+
+  #send(peer: Peer, { log, names, all }: Page): void {
+    const head = this.#logs.head(log);
+    if (head === undefined) return;
+    const { device } = this.#room.store.keyring;
+    const now = this.#room.system.now();
+    this.#last = now > this.#last ? now : this.#last + 1n;
+    const receipt = signReceipt(device, {
+      vault: head.scope,
+      log,
+      seq: head.seq,
+      id: head.id,
+      time: this.#last,
+      all,
+      names,
+      fields: noFields,
+    });
+    peer.send({ type: "receipt", bytes: encodeReceipt(receipt) });
+  }
+
+  onReceipt(peer: Peer, { bytes }: Extract<RoomMessage, { type: "receipt" }>): void {
+    if (!peer.isKeeper) violation("it may ask, and not give");
+    try {
+      const receipt = decodeReceipt(bytes);
+      if (!sameBytes(receipt.holder, peer.device)) violation("it sent the receipt of another device");
+      if (!sameBytes(receipt.vault, this.#room.vault.id)) violation("it sent a receipt for another vault");
+      checkReceipt(receipt);
+      if (!this.#room.takes || !this.#room.store.ledger.addReceipt(receipt)) return;
+      this.#room.emit({ type: "receipt", device: peer.device, log: receipt.log, names: receipt.names.length });
+    } catch (error) {
+      if (error instanceof Problem && error.code === "format") violation(error.message);
+      if (!this.#room.space.isFull(error)) throw error;
+    }
+  }
+
+  close(): void {
+    this.#cancel?.();
+  }
+}
+
+/** At least one page, though there be no names: it says how far the log is known. */
+function pagesOf(log: Buffer, names: readonly Buffer[], all: boolean): Page[] {
+  const pages: Page[] = [];
+  for (let at = 0; at === 0 || at < names.length; at += wire.names)
+    pages.push({ log, names: names.slice(at, at + wire.names), all: all && at === 0 });
+  return pages;
+}

@@ -1,0 +1,103 @@
+/**
+ * What this side answers: one question after the other for each peer, and none while what was answered has not been
+ * sent. A peer that asks faster than it takes the answers is cut. Nothing is shown to a peer that may not see it.
+ * @module
+ */
+import { noLeavesReasons, type RoomMessage } from "../format/message.js";
+import { swarm } from "../base/limits.js";
+import { LeafServer, objectLength } from "../store/objects.js";
+import type { Peer, Room } from "./room.js";
+import { violation } from "./violation.js";
+
+export type Question = Extract<RoomMessage, { type: "askRecords" | "askPart" | "askLeaves" | "askHeld" }>;
+type Of<T extends Question["type"]> = Extract<Question, { type: T }>;
+
+export function isQuestion(message: { readonly type: string }): message is Question {
+  return message.type.startsWith("ask");
+}
+
+/** Who answers for logs and for parts. */
+export interface Answers {
+  records(peer: Peer, question: Of<"askRecords">): void;
+  part(peer: Peer, question: Of<"askPart">): void;
+  vaultOf(log: Buffer): Buffer | undefined;
+}
+
+export class Serving {
+  readonly #room: Room;
+  readonly #answers: Answers;
+  readonly #leaves: LeafServer;
+  readonly #waiting = new Map<Peer, Question[]>();
+  readonly #busy = new Set<Peer>();
+
+  /** @param damaged told of each object whose file is not what its name says */
+  constructor(room: Room, answers: Answers, damaged: (name: Buffer) => void) {
+    this.#room = room;
+    this.#answers = answers;
+    this.#leaves = new LeafServer(room.vault.home, room.system, damaged);
+  }
+
+  ask(peer: Peer, question: Question): void {
+    const waiting = this.#waiting.get(peer) ?? [];
+    this.#waiting.set(peer, waiting);
+    if (waiting.length >= swarm.questions) violation("it asks more than it takes answers for");
+    waiting.push(question);
+    void this.#serve(peer);
+  }
+
+  drained(peer: Peer): void {
+    void this.#serve(peer);
+  }
+
+  peerDown(peer: Peer): void {
+    this.#waiting.delete(peer);
+  }
+
+  async #serve(peer: Peer): Promise<void> {
+    if (this.#busy.has(peer)) return;
+    this.#busy.add(peer);
+    try {
+      while (peer.open && !peer.blocked) {
+        const question = this.#waiting.get(peer)?.shift();
+        if (question === undefined) break;
+        await this.#answer(peer, question);
+      }
+    } catch (error) {
+      this.#room.trouble(peer, error);
+    } finally {
+      this.#busy.delete(peer);
+    }
+  }
+
+  #answer(peer: Peer, question: Question): void | Promise<void> {
+    if (question.type === "askLeaves") return this.#sendLeaves(peer, question);
+    if (question.type === "askHeld") return this.#sendHeld(peer, question);
+    if (question.type === "askRecords") return this.#answers.records(peer, question);
+    return this.#answers.part(peer, question);
+  }
+
+  async #sendLeaves(peer: Peer, { request, name, length, first, count }: Of<"askLeaves">): Promise<void> {
+    const reason = noLeavesReasons.missing;
+    const found = this.#shows(peer, name) ? await this.#leaves.read(name, length, first, count) : undefined;
+    if (found === undefined) return peer.send({ type: "noLeaves", request, reason });
+    peer.sent += found.bytes.length;
+    peer.send({ type: "leaves", request, first, ...found });
+  }
+
+  #sendHeld(peer: Peer, { request, names }: Of<"askHeld">): void {
+    const bits = Buffer.alloc(Math.ceil(names.length / 8));
+    names.forEach((name, i) => {
+      if (this.#shows(peer, name) && objectLength(this.#room.vault.home, name) !== undefined)
+        bits[i >> 3] = (bits[i >> 3] as number) | (1 << (i & 7));
+    });
+    peer.send({ type: "held", request, bits });
+  }
+
+  /** Is the object listed by any log that this peer may see? To whom it is not shown, it is not here. */
+  #shows(peer: Peer, name: Buffer): boolean {
+    return this.#room.store.ledger.listers(name).some((log) => {
+      const vault = this.#answers.vaultOf(log);
+      return vault !== undefined && this.#room.shows(peer, vault);
+    });
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * When a run of `sync` is done: nothing is wanted here that a connected peer could give, and every connected keeper has
+ * signed for all that this device lists. Or nothing of that has moved for so long that waiting on is no use.
+ * @module
+ */
+import { sameBytes, toHex } from "../base/bytes.js";
+import type { Store } from "../store/store.js";
+import type { Peer, Room } from "./room.js";
+
+/** How a wait for the exchange to be done ended. */
+export interface Settled {
+  /** nothing is wanted here that a connected peer could give */
+  readonly taken: boolean;
+  /** connected devices that keep for others, and those of them that have signed for all that this device lists */
+  readonly keepers: number;
+  readonly receipted: number;
+}
+
+/** Between two looks. */
+const lookMs = 100;
+
+/** How many of this device's objects each of these devices has not signed for; by hex, in one pass. */
+export function unreceipted(store: Store, devices: readonly Buffer[]): Map<string, number> {
+  const missing = new Map(devices.map((device) => [toHex(device), 0]));
+  if (devices.length === 0) return missing;
+  for (const name of ownNames(store)) {
+    const holders = new Set(store.ledger.holdersOf(name).map(toHex));
+    for (const [device, count] of missing) if (!holders.has(device)) missing.set(device, count + 1);
+  }
+  return missing;
+}
+
+function* ownNames(store: Store): Generator<Buffer> {
+  for (const { log } of store.heads())
+    if (store.isOwn(log)) for (const { name } of store.ledger.listedBy(log)) yield name;
+}
+
+/** Has this device signed for every object that our logs list, and for the last record of each? */
+function hasReceipted(store: Store, device: Buffer): boolean {
+  for (const { log, seq, frozen } of store.heads()) {
+    if (!store.isOwn(log) || frozen) continue;
+    const signed = store.ledger.headReceipts(log).find((receipt) => sameBytes(receipt.device, device));
+    if (signed === undefined || signed.seq < seq) return false;
+  }
+  for (const name of ownNames(store))
+    if (!store.ledger.holdersOf(name).some((holder) => sameBytes(holder, device))) return false;
+  return true;
+}
+
+/** What the wait looks at. */
+export interface Exchanging {
+  readonly room: Room;
+  /** this device has logs and objects for others to sign for */
+  readonly gives: boolean;
+  isTaken(): boolean;
+  /** changes whenever anything has moved */
+  progress(): number;
+}
+
+export function settled(
+  { room, gives, isTaken, progress }: Exchanging,
+  stillMs: number,
+  stop?: AbortSignal,
+): Promise<Settled> {
+  const { system, store } = room;
+  /** devices that had signed for all when `progress` was this */
+  let checked = -1;
+  let complete = new Set<string>();
+  const keepers = (): Peer[] => [...room.peers()].filter((peer) => peer.isKeeper);
+  const state = (): Settled => {
+    const devices = new Map(keepers().map(({ device }) => [toHex(device), device]));
+    if (gives && checked !== progress()) {
+      checked = progress();
+      complete = new Set([...devices].flatMap(([hex, device]) => (hasReceipted(store, device) ? [hex] : [])));
+    }
+    const receipted = gives ? [...devices.keys()].filter((hex) => complete.has(hex)).length : devices.size;
+    return { taken: isTaken(), keepers: devices.size, receipted };
+  };
+  return new Promise((resolve) => {
+    let last = progress();
+    let since = system.now();
+    const look = (): void => {
+      const now = system.now();
+      if (progress() !== last) {
+        last = progress();
+        since = now;
+      }
+      const found = state();
+      const done = found.taken && found.keepers > 0 && found.receipted === found.keepers;
+      if (done || stop?.aborted === true || now - since >= BigInt(stillMs) * 1_000_000n) resolve(found);
+      else system.after(lookMs, look);
+    };
+    look();
+  });
+}
