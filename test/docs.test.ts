@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { exitCodeOf } from "../src/base/errors.js";
-import { format } from "../src/base/limits.js";
+import { format, wire } from "../src/base/limits.js";
 import { realSystem } from "../src/base/system.js";
 import { programOf } from "../src/cli/main.js";
 import { Output } from "../src/cli/output.js";
@@ -124,6 +124,12 @@ test("bounds in format.md are those of the code", () => {
     "value of an attribute": format.xattrValueBytes,
     "levels of lists and trees": format.levels,
     "host, fileset and label": format.labelBytes,
+    "boxes in an epoch record": format.coopBoxes,
+    "coop key file": format.inviteBytes,
+    "bootstrap nodes in a coop key file": format.bootstrapEntries,
+    "address of a bootstrap node": format.addressBytes,
+    receipt: wire.receiptBytes,
+    "names in a receipt": wire.names,
   };
   assert.deepEqual(Object.fromEntries(table), expected);
 });
