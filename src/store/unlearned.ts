@@ -16,7 +16,7 @@ import type { Learned, Tables } from "./tables.js";
 const second = 1_000_000_000n;
 /** How long what is known of the catalogue is believed, and how long what could not be had is not asked for again. */
 const believed = 5n * second;
-const patience = 60n * second;
+const patience = 20n * second;
 
 export class Unlearned {
   readonly #home: Home;

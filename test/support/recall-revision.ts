@@ -78,7 +78,7 @@ export async function testVault(where = tmpdir()): Promise<TestVault> {
 
 /** A view of a revision through a cache of its own. */
 export function viewOf(vault: Vault, revision: Revision): View {
-  return new View(revision.root, new MetadataCache(vault.store.reader));
+  return new View(revision.root, new MetadataCache(vault.store.reader), revision.rootHint);
 }
 
 export interface RevisionOptions {
@@ -100,7 +100,7 @@ export async function commitRevision(vault: Vault, root: Sketch, options: Revisi
       started: vault.system.now(),
       complete: options.complete ?? true,
       root: entry,
-      rootHint: undefined,
+      rootHint: entry.tree && session.saltOf(entry.tree.id),
       files: 0,
       folders: 0,
       others: 0,
