@@ -157,6 +157,8 @@ export const swarm = {
   partsPerVault: 1024,
   /** logs that one peer may speak of */
   headsPerPeer: 65_536,
+  /** proofs of forks in logs that are not here as far as that */
+  earlyProofs: 256,
   /** questions for records open at one peer, each for another log */
   recordAsks: 8,
   /** a tail of this device's own log that peers know and it does not */

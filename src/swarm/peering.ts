@@ -20,19 +20,23 @@ import type { Coop } from "./coop.js";
 import type { OnPeerEvent, PeerEvent } from "./events.js";
 import type { AskAnswer } from "./asks.js";
 import { Exchange } from "./exchange.js";
+import { Heads } from "./heads.js";
 import { Links, type LinksOwner } from "./links.js";
+import { Learning } from "./learning.js";
 import type { Connection, Network } from "./network.js";
 import { Parts } from "./parts.js";
 import { Reading } from "./reading.js";
 import { Receipts } from "./receipts.js";
 import type { Peer, Room } from "./room.js";
 import { isQuestion, Serving } from "./serve.js";
-import { type Settled, settled, unreceipted } from "./settle.js";
+import { type PeeringStatus, peerStatuses, type PeerStatus } from "./peer-status.js";
+import { type Settled, settled } from "./settle.js";
 import { Space } from "./space.js";
+import { type Topic, Topics } from "./topics.js";
 import { Transfer } from "./transfer.js";
 import { violation } from "./violation.js";
 
-export type { Settled };
+export type { PeeringStatus, PeerStatus, Settled };
 
 /**
  * What this process is to others.
@@ -57,43 +61,21 @@ export interface PeeringOptions {
   readonly patienceMs?: number;
 }
 
-/** One admitted link, for status. */
-export interface PeerStatus {
-  readonly device: Buffer;
-  readonly vault: Buffer | undefined;
-  readonly label: string;
-  readonly keeps: boolean;
-  readonly recovering: Buffer | undefined;
-  /** bytes of objects that came and went over this link */
-  readonly received: number;
-  readonly sent: number;
-  /** objects of this device's logs that the peer has not signed for; undefined for one that keeps nothing */
-  readonly unreceipted: number | undefined;
-}
-
-export interface PeeringStatus {
-  readonly peers: readonly PeerStatus[];
-  /** links not admitted yet */
-  readonly knocking: number;
-  /** objects that are wanted here and not here */
-  readonly wanted: number;
-  readonly receiving: number;
-  readonly diskFull: boolean;
-}
-
 /** The open peering of a process; `close` it before the vault. */
 export class Peering {
   readonly #options: PeeringOptions;
   readonly #room: Room;
   readonly #links: Links;
   readonly #space: Space;
+  readonly #heads: Heads;
   readonly #exchange: Exchange;
   readonly #parts: Parts;
   readonly #receipts: Receipts;
   readonly #transfer: Transfer;
   readonly #serving: Serving;
   readonly #reading: Reading;
-  readonly #topics = new Map<string, Buffer>();
+  readonly #learning: Learning;
+  readonly #topics: Topics;
   readonly #offCoop: () => void;
   #cancelPoll = (): void => {};
   #progress = 0;
@@ -103,9 +85,6 @@ export class Peering {
   /** logs of which objects have come since peers were told */
   readonly #news = new Map<string, Buffer>();
   #cancelNews: (() => void) | undefined;
-  #learning = false;
-  #unlearned = false;
-  readonly #stop = new AbortController();
   #closed = false;
 
   private constructor(options: PeeringOptions) {
@@ -134,20 +113,23 @@ export class Peering {
       trouble: (peer, error) => this.#links.trouble(peer, error),
     };
     const room = this.#room;
-    this.#exchange = new Exchange(room, (head) => this.#grown(head));
+    this.#heads = new Heads(room, (head) => this.#grown(head));
+    this.#exchange = new Exchange(room, this.#heads);
     this.#parts = new Parts(room, () => this.#joinTopics());
-    this.#receipts = new Receipts(room, this.#exchange);
+    this.#receipts = new Receipts(room, this.#heads);
     this.#transfer = new Transfer(room, (object) => this.#arrived(object));
     this.#serving = new Serving(
       room,
       {
         records: (peer, question) => this.#exchange.answer(peer, question),
         part: (peer, question) => this.#parts.answer(peer, question),
-        vaultOf: (log) => this.#exchange.head(log)?.scope,
+        vaultOf: (log) => this.#heads.get(log)?.scope,
       },
       (name) => vault.store.ledger.missing(name),
     );
     this.#reading = new Reading(room, options.patienceMs ?? swarm.readPatienceMs);
+    this.#learning = new Learning(room);
+    this.#topics = new Topics(network);
     this.#offCoop = coop?.onChange(() => this.#coopChanged()) ?? (() => {});
     network.onConnection((connection) => this.#links.take(connection));
     this.#joinTopics();
@@ -248,7 +230,7 @@ export class Peering {
 
   #drained(peer: Peer): void {
     this.#serving.drained(peer);
-    this.#exchange.drained(peer);
+    this.#heads.drained(peer);
     this.#parts.drained(peer);
     this.#receipts.drained(peer);
     this.#transfer.kick();
@@ -299,28 +281,10 @@ export class Peering {
     }
     this.#cancelNews ??= this.#room.system.after(swarm.statementMs, () => {
       this.#cancelNews = undefined;
-      this.#exchange.news(this.#news.values());
+      this.#heads.news(this.#news.values());
       this.#news.clear();
     });
-    if (kind === objectKinds.metadataSegment) void this.#learn();
-  }
-
-  /** Metadata of this vault tells where chunks are: what came is taken into the index, one run at a time. */
-  async #learn(): Promise<void> {
-    this.#unlearned = true;
-    if (this.#learning) return;
-    this.#learning = true;
-    try {
-      while (this.#unlearned && !this.#closed) {
-        this.#unlearned = false;
-        await this.#room.store.reader.learnTables(this.#stop.signal);
-      }
-    } catch (error) {
-      if (!this.#closed && !this.#space.isFull(error))
-        this.#room.say(error instanceof Error ? error.message : `${error}`);
-    } finally {
-      this.#learning = false;
-    }
+    if (kind === objectKinds.metadataSegment) this.#learning.begin();
   }
 
   /** There is room on the disk again. */
@@ -342,24 +306,12 @@ export class Peering {
 
   /** Join what is to be joined now, and leave what is not any more. */
   #joinTopics(): void {
-    const { coop, network, role, recovery } = this.#options;
-    const wanted = new Map<string, { topic: Buffer; announce: boolean; lookup: boolean }>();
+    const { coop, role, recovery } = this.#options;
     const announce = role === "keeper";
-    if (announce)
-      for (const topic of this.#parts.topics()) wanted.set(toHex(topic), { topic, announce, lookup: false });
-    if (recovery !== undefined)
-      wanted.set(toHex(recovery.topic), { topic: recovery.topic, announce: false, lookup: true });
-    for (const topic of coop?.topics() ?? []) wanted.set(toHex(topic), { topic, announce, lookup: true });
-    for (const [hex, topic] of this.#topics)
-      if (!wanted.has(hex)) {
-        this.#topics.delete(hex);
-        network.leave(topic);
-      }
-    for (const [hex, { topic, ...how }] of wanted)
-      if (!this.#topics.has(hex)) {
-        this.#topics.set(hex, topic);
-        network.join(topic, how);
-      }
+    const all: Topic[] = announce ? this.#parts.topics().map((topic) => ({ topic, announce, lookup: false })) : [];
+    if (recovery !== undefined) all.push({ topic: recovery.topic, announce: false, lookup: true });
+    for (const topic of coop?.topics() ?? []) all.push({ topic, announce, lookup: true });
+    this.#topics.set(all);
   }
 
   #poll(): void {
@@ -379,7 +331,7 @@ export class Peering {
   #look(): void {
     this.#options.coop?.refresh();
     if (this.#options.role === "reader") return;
-    this.#unlessFull(() => this.#exchange.look());
+    this.#unlessFull(() => this.#heads.look());
     this.#parts.look();
   }
 
@@ -397,20 +349,8 @@ export class Peering {
   }
 
   status(): PeeringStatus {
-    const peers = [...this.#room.peers()];
-    const keepers = peers.filter((peer) => peer.isKeeper).map(({ device }) => device);
-    const missing = unreceipted(this.#room.store, this.#room.gives ? keepers : []);
     return {
-      peers: peers.map((peer) => ({
-        device: peer.device,
-        vault: peer.remote.vault,
-        label: peer.remote.label,
-        keeps: peer.remote.keeps,
-        recovering: peer.remote.recovering,
-        received: peer.received,
-        sent: peer.sent,
-        unreceipted: peer.isKeeper ? missing.get(toHex(peer.device)) : undefined,
-      })),
+      peers: peerStatuses(this.#room),
       knocking: this.#links.knocking,
       wanted: this.#room.store.ledger.wantedCount(),
       receiving: this.#transfer.receiving,
@@ -439,7 +379,6 @@ export class Peering {
     if (this.#closed) return;
     for (const peer of [...this.#room.peers()]) peer.send({ type: "bye" });
     this.#closed = true;
-    this.#stop.abort();
     this.#offCoop();
     this.#cancelPoll();
     this.#cancelNews?.();
@@ -448,6 +387,7 @@ export class Peering {
     this.#exchange.close();
     this.#space.close();
     await this.#reading.close();
+    await this.#learning.close();
     this.#links.close();
     await this.#options.network.close();
   }

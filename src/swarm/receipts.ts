@@ -8,23 +8,18 @@ import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import { swarm, wire } from "../base/limits.js";
 import { noFields } from "../format/fields.js";
-import type { Head, RoomMessage } from "../format/message.js";
+import type { RoomMessage } from "../format/message.js";
 import { checkReceipt, decodeReceipt, encodeReceipt, signReceipt } from "../format/receipt.js";
+import type { Heads } from "./heads.js";
 import type { Peer, Room } from "./room.js";
 import { violation } from "./violation.js";
-
-/** How the logs stand; the exchange knows. */
-export interface Logs {
-  head(log: Buffer): Head | undefined;
-  headsOf(vault: Buffer): Head[];
-}
 
 /** A page that waits for its link. */
 type Page = { readonly log: Buffer; readonly names: readonly Buffer[]; readonly all: boolean };
 
 export class Receipts {
   readonly #room: Room;
-  readonly #logs: Logs;
+  readonly #heads: Heads;
   /** what has come since the last statement, by log */
   readonly #fresh = new Map<string, { readonly log: Buffer; readonly names: Buffer[] }>();
   /** what is still to be said: logs to be stated in full, then pages */
@@ -34,9 +29,9 @@ export class Receipts {
   #last = 0n;
   #cancel: (() => void) | undefined;
 
-  constructor(room: Room, logs: Logs) {
+  constructor(room: Room, heads: Heads) {
     this.#room = room;
-    this.#logs = logs;
+    this.#heads = heads;
   }
 
   #signsFor(peer: Peer): boolean {
@@ -45,7 +40,7 @@ export class Receipts {
 
   peerUp(peer: Peer): void {
     if (!this.#signsFor(peer)) return;
-    const logs = this.#logs.headsOf(peer.remote.vault as Buffer).map(({ log }) => log);
+    const logs = this.#heads.of(peer.remote.vault as Buffer).map(({ log }) => log);
     // Nobody needs to hear that we have our own.
     this.#full.set(
       peer,
@@ -75,7 +70,7 @@ export class Receipts {
 
   #flush(): void {
     for (const { log, names } of this.#fresh.values()) {
-      const head = this.#logs.head(log);
+      const head = this.#heads.get(log);
       for (const [peer, pages] of this.#pages)
         if (head !== undefined && sameBytes(head.scope, peer.remote.vault as Buffer))
           pages.push(...pagesOf(log, names, false));
@@ -102,7 +97,7 @@ export class Receipts {
   }
 
   #send(peer: Peer, { log, names, all }: Page): void {
-    const head = this.#logs.head(log);
+    const head = this.#heads.get(log);
     if (head === undefined) return;
     const { device } = this.#room.store.keyring;
     const now = this.#room.system.now();

@@ -19,18 +19,7 @@ export interface Settled {
 /** Between two looks. */
 const lookMs = 100;
 
-/** How many of this device's objects each of these devices has not signed for; by hex, in one pass. */
-export function unreceipted(store: Store, devices: readonly Buffer[]): Map<string, number> {
-  const missing = new Map(devices.map((device) => [toHex(device), 0]));
-  if (devices.length === 0) return missing;
-  for (const name of ownNames(store)) {
-    const holders = new Set(store.ledger.holdersOf(name).map(toHex));
-    for (const [device, count] of missing) if (!holders.has(device)) missing.set(device, count + 1);
-  }
-  return missing;
-}
-
-function* ownNames(store: Store): Generator<Buffer> {
+export function* ownNames(store: Store): Generator<Buffer> {
   for (const { log } of store.heads())
     if (store.isOwn(log)) for (const { name } of store.ledger.listedBy(log)) yield name;
 }
