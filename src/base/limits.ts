@@ -112,6 +112,17 @@ export const choice = {
   catalogueMapBytes: 2 ** 40,
   /** public keys found sound (or not) that one process remembers */
   checkedKeys: 1024,
+  /** what one coop's log may grow to here: records, bytes and chains */
+  coopRecords: 16_384,
+  coopBytes: 32 * MiB,
+  coopChains: 1024,
+  /** records of it that are held in memory until those that they rest on have come */
+  coopWaiting: 1024,
+  /** keys of a coop that are kept; the newest and three before it are met under */
+  coopKeys: 16,
+  coopTopics: 4,
+  /** an invite is good for a week */
+  inviteSeconds: 7 * 24 * 3600,
 } as const;
 
 /** Choices of this implementation about links and what flows over them. */

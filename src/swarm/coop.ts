@@ -1,132 +1,436 @@
 /**
- * The coop that a home is in: its chains and keys on the disk, and what an admin's device says in it.
+ * The coop that a home is in: its chains and keys on the disk, what an admin's device says in it, and what comes from
+ * others. All processes of a home share it: who writes does so under the lock of the chains, after it has read what the
+ * others wrote, and `refresh` brings the rest in.
+ *
+ *   coop/<chain id>   records, see chains.ts      coop/key   which coop, its keys, a waiting invite, see coop-key.ts
+ *
+ * After each change the keys are learned that were sealed to this device, a waiting invite is dropped once it has done
+ * its work, and the device's part of the capsule is sealed anew where it says less than there is to say.
  * @module
  */
-import type { Problem } from "../base/errors.js";
+import { join } from "node:path";
+import { sameBytes, toHex } from "../base/bytes.js";
+import { Problem } from "../base/errors.js";
+import { choice } from "../base/limits.js";
 import type { System } from "../base/system.js";
 import type { Certificate } from "../format/certificate.js";
-import type { Invite, Redeem } from "../format/invite.js";
-import type { Head } from "../format/message.js";
-import type { Home } from "../store/home.js";
+import { coopTopic, openEpochBox, roles } from "../format/coop.js";
+import { hashOf } from "../format/hash.js";
+import { checkRedeem, encodeInvite, type Invite, makeInvite, type Redeem } from "../format/invite.js";
+import type { Head, refuseReasons } from "../format/message.js";
+import type { LogRecord } from "../format/record.js";
+import { type Home, makeFolder } from "../store/home.js";
 import type { Keyring } from "../store/keyring.js";
 import type { Config } from "../vault/config.js";
-import type { CoopState, Member } from "./members.js";
+import { type CoopHints, sealOwnPart } from "../vault/device-part.js";
+import { Chains, recordIn } from "./chains.js";
+import {
+  type CoopKey,
+  type CoopKeys,
+  coopKeyOf,
+  encodeCoopKeys,
+  readCoopKeys,
+  sealMarkBytes,
+  writeCoopKeys,
+} from "./coop-key.js";
+import { headsOf, type Row, recordsAfter, takeIn } from "./coop-records.js";
+import { admits, type CoopState, foldCoop, isAdmin, type Member } from "./members.js";
+import { epochOf, removalOf, speak, type ToSay } from "./speech.js";
+import { memberNamed, noAdmin } from "./who.js";
 
 /** What a coop needs of a vault; a `Vault` is one. */
 export interface CoopOwner {
   readonly home: Home;
   readonly system: System;
+  /** this device's name */
   readonly host: string;
   readonly store: { readonly keyring: Keyring };
   config(): Config;
 }
 
-export interface NewCoop {
-  readonly name: string;
-  /** HOST:PORT; none: what config.toml says, else the public DHT */
-  readonly bootstrap?: readonly string[];
-  readonly listen?: string;
-}
-
-/** Found a coop with this device as its admin. Problem("refused") where the home is in one. */
-export function createCoop(_owner: CoopOwner, _draft: NewCoop): Coop {
-  throw new Error("not written yet");
-}
-
-/**
- * Keep an invite, whose file this is, until the first admin's device is met; needs nobody online. Problem("usage") for
- * a file that is none, "refused" where it has expired or the home is in a coop.
- */
-export function joinCoop(_owner: CoopOwner, _file: Uint8Array): Coop {
-  throw new Error("not written yet");
-}
-
-/** Records that came from somebody: how many were new, and why one was not taken. */
+/** What came of records from somebody. */
 export interface CoopAccepted {
+  /** how many were new and are kept */
   readonly added: number;
-  readonly refused: string | undefined;
+  /** why none was taken: the sender broke the rules */
+  readonly fault: string | undefined;
+  /** of all of them, kept or not */
+  readonly ids: readonly { readonly id: Buffer }[];
 }
+
+export type RefuseReason = keyof typeof refuseReasons;
+
+/** Peers that the capsule names: a few will do, and a new member does not change them. */
+const peersTold = 16;
 
 export class Coop {
   readonly id: Buffer;
+  readonly #owner: CoopOwner;
+  readonly #chains: Chains;
+  readonly #listeners = new Set<() => void>();
+  #keys: CoopKeys;
+  #state: CoopState;
+  /** records that came before what makes them count */
+  #waiting: readonly LogRecord[] = [];
 
-  private constructor(id: Buffer) {
-    this.id = id;
+  private constructor(owner: CoopOwner, keys: CoopKeys) {
+    this.id = keys.id;
+    this.#owner = owner;
+    this.#keys = keys;
+    this.#chains = Chains.open(join(owner.home.path, "coop"), keys.id);
+    this.#state = this.#fold();
   }
 
-  /** The coop of this home; undefined where it is in none. */
-  static open(_owner: CoopOwner): Coop | undefined {
-    return undefined;
+  /** The coop of this home; undefined where it is in none. Problem("damaged") where `coop/key` is. */
+  static open(owner: CoopOwner): Coop | undefined {
+    const keys = readCoopKeys(owner.home);
+    if (keys === undefined) return undefined;
+    const coop = new Coop(owner, keys);
+    try {
+      coop.#settle();
+    } catch (error) {
+      // A full disk keeps nobody from reading.
+      if (!(error instanceof Problem) || (error.code !== "no-space" && error.code !== "io")) throw error;
+    }
+    return coop;
+  }
+
+  /** Begin with these keys and records; for `createCoop` and `joinCoop`. */
+  static begin(owner: CoopOwner, keys: CoopKeys, records: readonly LogRecord[], sayings: readonly ToSay[]): Coop {
+    makeFolder(join(owner.home.path, "coop"));
+    const coop = new Coop(owner, keys);
+    coop.#chains.underLock(() => {
+      coop.#chains.append(records);
+      coop.#state = coop.#fold();
+      coop.#say(sayings);
+      writeCoopKeys(owner.home, keys);
+    });
+    coop.#settle();
+    return coop;
   }
 
   get name(): string {
-    throw new Error("not written yet");
+    return this.#state.name || this.#keys.name;
   }
 
   get state(): CoopState {
-    throw new Error("not written yet");
+    return this.#state;
   }
 
   /** An invite that waits for an admin's device. */
   get pending(): Invite | undefined {
-    throw new Error("not written yet");
+    return this.#keys.pending;
+  }
+
+  get #me(): Keyring {
+    return this.#owner.store.keyring;
+  }
+
+  /** Is this device known to be in? */
+  get isMember(): boolean {
+    return admits(this.#state, this.#me.device.publicKey, this.#me.certificate);
   }
 
   /** May this device say who belongs to the coop? */
   get administers(): boolean {
-    throw new Error("not written yet");
+    return isAdmin(this.#state, this.#me.device.publicKey, this.#me.certificate);
   }
 
-  /** Where to meet: the topic of the newest key, then those of up to three before it. */
+  /** The keys that are known, the newest first. */
+  get keys(): readonly CoopKey[] {
+    return this.#keys.keys.map(coopKeyOf).reverse();
+  }
+
+  /** Where to meet: the topic of the newest key, then those of the ones before it. */
   topics(): Buffer[] {
-    throw new Error("not written yet");
+    return this.keys.slice(0, choice.coopTopics).map(({ key }) => coopTopic(key));
   }
 
-  /** Called whenever the state or the keys have changed, by this process or another; the result calls it off. */
-  onChange(_changed: () => void): () => void {
-    throw new Error("not written yet");
+  /** Called whenever members or keys have changed, by this process or another; the result calls it off. */
+  onChange(changed: () => void): () => void {
+    this.#listeners.add(changed);
+    return () => void this.#listeners.delete(changed);
   }
 
-  /** Take in what another process of this home has written. True where that changed something. */
+  /** Take in what other processes of this home have written. True where there was something. */
   refresh(): boolean {
-    throw new Error("not written yet");
+    const keys = readCoopKeys(this.#owner.home);
+    const mine = keys !== undefined && sameBytes(keys.id, this.id) ? keys : this.#keys;
+    const grown = this.#chains.refresh();
+    if (!grown && encodeCoopKeys(mine) === encodeCoopKeys(this.#keys)) return false;
+    this.#keys = mine;
+    this.#state = this.#fold();
+    this.#settle();
+    this.#changed();
+    return true;
   }
 
   /** The ends of all chains; a chain that branched has more than one. */
   heads(): Head[] {
-    throw new Error("not written yet");
+    return headsOf(this.id, this.#chains.book);
   }
 
   /** All records that whoever sent these heads lacks, in rows that fit one message each. */
-  recordsAfter(_heads: readonly Head[]): { log: Buffer; records: Buffer[] }[] {
-    throw new Error("not written yet");
+  recordsAfter(heads: readonly Pick<Head, "id">[]): Row[] {
+    return recordsAfter(this.#chains.book, this.#state, heads);
   }
 
-  /** Take records of any chains, in any order; what is not sound or not an admin's is left out. Throws only for this disk. */
-  accept(_records: readonly Uint8Array[]): CoopAccepted {
-    throw new Error("not written yet");
+  /** Take records of any chains, in any order. Throws only for this disk. */
+  accept(records: readonly Uint8Array[]): CoopAccepted {
+    const ids: LogRecord[] = [];
+    for (const bytes of records) {
+      const record = recordIn(bytes);
+      if (record === undefined) return { added: 0, fault: "something that is no record", ids };
+      ids.push(record);
+    }
+    const isKnown = ({ id }: LogRecord): boolean => this.#chains.book.record(toHex(id)) !== undefined;
+    if (ids.every(isKnown)) return { added: 0, fault: undefined, ids };
+    let fault: string | undefined;
+    const before = this.#chains.book.size;
+    this.#change(() => {
+      let taken = takeIn(this.id, this.#chains.book, [...ids, ...this.#waiting]);
+      // Those that waited are somebody else's.
+      if (taken.fault !== undefined) taken = takeIn(this.id, this.#chains.book, ids);
+      fault = taken.fault;
+      if (fault !== undefined) return;
+      this.#chains.append(taken.kept);
+      this.#waiting = taken.waiting;
+      if (taken.kept.length === 0) return;
+      this.#state = this.#fold();
+      this.#closeGaps();
+    });
+    return { added: this.#chains.book.size - before, fault, ids };
   }
 
-  /** The text of a new invite. Problem("refused") where this device is no admin. */
-  invite(_options: { role?: number; bootstrap?: readonly string[] } = {}): string {
-    throw new Error("not written yet");
-  }
-
-  /** Turn an invite that a device shows into its membership. A Problem says why not. */
-  redeem(
-    _redeem: Redeem,
-    _handshakeHash: Uint8Array,
-    _device: Uint8Array,
-    _certificate: Certificate | undefined,
-  ): Problem | undefined {
-    throw new Error("not written yet");
+  /** The text of a new invite, good for a week. Problem("refused") where this device is no admin. */
+  invite(options: { readonly role?: number; readonly bootstrap?: readonly string[] } = {}): string {
+    this.#mustAdminister("invite anybody");
+    const { device, certificate, rootPublic } = this.#me;
+    // An invite is checked against the list of members, so who makes it has to stand there.
+    if (!this.#isListedAdmin(device.publicKey)) this.#change(() => this.#say([]));
+    const { system } = this.#owner;
+    const invite = makeInvite(
+      device,
+      {
+        coop: this.id,
+        key: this.#newest().key,
+        name: this.name,
+        expires: system.now() + BigInt(choice.inviteSeconds) * 1_000_000_000n,
+        role: options.role ?? roles.member,
+        adminCertificate: certificate,
+        adminRootPublic: rootPublic,
+        bootstrap: options.bootstrap ?? this.#owner.config().coop.bootstrap ?? [],
+      },
+      (length) => system.random(length),
+    );
+    return encodeInvite(invite);
   }
 
   /**
-   * Take a device out, and turn the key. @param which its label, its key in hex, or the beginning of that
-   * Problem("refused") where this device is no admin, "not-found", "ambiguous".
+   * Make a member of a device that shows an invite. Gives the reason where it is refused.
+   * @param certificate checked, where the device has one
    */
-  remove(_which: string): Member {
-    throw new Error("not written yet");
+  redeem(
+    redeem: Redeem,
+    handshakeHash: Uint8Array,
+    device: Buffer,
+    certificate: Certificate | undefined,
+  ): RefuseReason | undefined {
+    if (!this.administers) return "noAdmin";
+    const now = this.#owner.system.now();
+    try {
+      checkRedeem(redeem, this.id, handshakeHash, device, now);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      return redeem.expires <= now ? "inviteExpired" : "inviteInvalid";
+    }
+    return this.#change(() => {
+      const state = this.#state;
+      if (state.removed.has(toHex(device))) return "removed";
+      if (state.members.has(toHex(device))) return undefined;
+      if (!this.#isListedAdmin(redeem.admin)) return "inviteInvalid";
+      if (state.usedTokens.has(toHex(redeem.token))) return "inviteUsed";
+      const { label, role, token } = redeem;
+      this.#say([{ what: "member", device, vault: certificate?.vault, role, label, quota: 0n, token }]);
+      return undefined;
+    });
+  }
+
+  /**
+   * See to it that a device which may use the coop is listed, and can learn the newest key; does nothing where this
+   * device is no admin. @param proven ids of keys that the device has shown to know
+   */
+  welcome(device: Buffer, certificate: Certificate | undefined, label: string, proven: readonly Buffer[]): void {
+    if (!this.administers || !admits(this.#state, device, certificate)) return;
+    this.#change(() => {
+      const sayings: ToSay[] = [];
+      if (!this.#state.members.has(toHex(device)))
+        sayings.push({
+          what: "member",
+          device,
+          vault: certificate?.vault,
+          role: roles.member,
+          label,
+          quota: 0n,
+          token: undefined,
+        });
+      const epoch = this.#state.epochs.at(-1);
+      const key = epoch && this.#keyOf(epoch.id);
+      const boxed = epoch?.bodies.some(({ boxes }) => boxes.some((box) => box.device.equals(device)));
+      if (epoch && key && epoch.number > 0 && !boxed && !proven.some((id) => id.equals(epoch.id)))
+        sayings.push(...epochOf(key, epoch.number, [device], this.#owner.system));
+      if (sayings.length > 0) this.#say(sayings);
+    });
+  }
+
+  /**
+   * Take a device out for ever, and turn the key. @param which its label, its key in hex, or the beginning of that
+   * Problem("refused") where this device may not, "not-found" or "ambiguous".
+   */
+  remove(which: string): Member {
+    this.#mustAdminister("remove anybody");
+    return this.#change(() => {
+      const member = memberNamed(this.#state, which);
+      const { device } = member;
+      if (device.equals(this.#me.device.publicKey))
+        throw new Problem("refused", "a device cannot remove itself; let another admin's device do it");
+      // An admin stays behind in any case: who says this stands in the list, or is put there before.
+      const stay = [...this.#state.members.values()].filter((one) => !one.device.equals(device));
+      this.#say([removalOf(this.#chains.book, device), ...this.#nextKey(stay)]);
+      return member;
+    });
+  }
+
+  #isListedAdmin(device: Uint8Array): boolean {
+    return this.#state.members.get(toHex(device))?.role === roles.admin;
+  }
+
+  #mustAdminister(what: string): void {
+    if (!this.administers) throw noAdmin(this, what);
+  }
+
+  /** Under the lock, with the newest state; whoever listens hears of it. */
+  #change<T>(work: () => T): T {
+    const before = this.#chains.book.size;
+    const result = this.#chains.underLock(() => {
+      if (this.#chains.book.size !== before) this.#state = this.#fold();
+      return work();
+    });
+    if (this.#chains.book.size !== before) {
+      this.#settle();
+      this.#changed();
+    }
+    return result;
+  }
+
+  /** Under the lock: say it, on the disk. */
+  #say(sayings: readonly ToSay[]): void {
+    const { system, host } = this.#owner;
+    const speaker = { keyring: this.#me, label: host, system };
+    this.#chains.append(speak(speaker, this.#chains.book, this.#state, sayings));
+    this.#state = this.#fold();
+  }
+
+  /** A fresh key for those who stay. */
+  #nextKey(stay: readonly Member[]): ToSay[] {
+    const { system } = this.#owner;
+    const number = (this.#state.epochs.at(-1)?.number ?? 0) + 1;
+    const devices = [this.#me.device.publicKey, ...stay.map(({ device }) => device)];
+    return epochOf(system.random(32), number, devices, system);
+  }
+
+  /**
+   * Under the lock: where two admins spoke unaware of each other, the newest key may have been given to a device that
+   * the other removed. Then an admin turns it once more.
+   */
+  #closeGaps(): void {
+    if (!this.administers) return;
+    const { removed, epochs, members } = this.#state;
+    const newest = epochs.at(-1);
+    if (newest === undefined) return;
+    const late = [...removed.values()].some(
+      ({ device, serial }) =>
+        serial > newest.serial || newest.bodies.some(({ boxes }) => boxes.some((box) => box.device.equals(device))),
+    );
+    if (late) this.#say(this.#nextKey([...members.values()]));
+  }
+
+  #fold(): CoopState {
+    return foldCoop(this.id, [...this.#chains.book.chains.values()]);
+  }
+
+  #newest(): CoopKey {
+    return this.keys[0] as CoopKey;
+  }
+
+  #keyOf(id: Buffer): Buffer | undefined {
+    return this.keys.find((known) => known.id.equals(id))?.key;
+  }
+
+  /**
+   * What follows from the state: keys that were sealed to this device, an invite that is done, the capsule. Outside of
+   * the lock; another process may do the same.
+   */
+  #settle(): void {
+    const { home, system } = this.#owner;
+    if (!this.#isUnsettled(this.#keys)) return;
+    this.#chains.underLock(() => {
+      const present = readCoopKeys(home);
+      if (present !== undefined && sameBytes(present.id, this.id)) this.#keys = present;
+      if (!this.#isUnsettled(this.#keys)) return;
+      const pending = this.isMember ? undefined : this.#keys.pending;
+      this.#keys = { ...this.#keys, keys: this.#learned(), pending };
+      writeCoopKeys(home, this.#keys);
+      const hints = this.#hints();
+      if (hints === undefined || sameBytes(hints.mark, this.#keys.sealed)) return;
+      sealOwnPart(home, this.#me, hints, system);
+      this.#keys = { ...this.#keys, sealed: hints.mark };
+      writeCoopKeys(home, this.#keys);
+    });
+  }
+
+  #isUnsettled({ keys, pending, sealed }: CoopKeys): boolean {
+    const learned = this.#learned();
+    if (learned.length !== keys.length || !learned.every((key, at) => sameBytes(key, keys[at] as Buffer))) return true;
+    const hints = this.#hints();
+    return (pending !== undefined && this.isMember) || (hints !== undefined && !sameBytes(hints.mark, sealed));
+  }
+
+  /** All known keys, the newest last: those that the state does not know of come from an invite and are the oldest. */
+  #learned(): Buffer[] {
+    const known = new Map(this.#keys.keys.map((key) => [toHex(coopKeyOf(key).id), key]));
+    const inOrder: Buffer[] = [];
+    for (const { id, bodies } of this.#state.epochs) {
+      let key = known.get(toHex(id));
+      for (const body of key ? [] : bodies) key ??= openEpochBox(body, this.#me.device);
+      if (key) inOrder.push(key);
+      known.delete(toHex(id));
+    }
+    return [...known.values(), ...inOrder].slice(-choice.coopKeys);
+  }
+
+  /** What the capsule should say, and a mark of it; undefined where config.toml cannot be read just now. */
+  #hints(): (CoopHints & { readonly mark: Buffer }) | undefined {
+    const bootstrap = bootstrapOf(this.#owner);
+    if (bootstrap === undefined) return undefined;
+    const others = [...this.#state.members.values()].filter(({ device }) => !device.equals(this.#me.device.publicKey));
+    const peers = others.slice(0, peersTold).map(({ device }) => device);
+    const { id, key } = this.#newest();
+    const said = Buffer.concat([id, ...peers, Buffer.from(bootstrap.join("\n"))]);
+    return { coops: [{ id: this.id, key }], bootstrap, peers, mark: hashOf(said).subarray(0, sealMarkBytes) };
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+function bootstrapOf(owner: CoopOwner): readonly string[] | undefined {
+  try {
+    return owner.config().coop.bootstrap ?? [];
+  } catch (error) {
+    if (error instanceof Problem && error.code === "config") return undefined;
+    throw error;
   }
 }

@@ -1,14 +1,12 @@
 /**
  * The two files from which a machine works day to day, 0600 in the home: `vault.key` (what every device of the vault
- * knows) and `device.key` (this installation's own). One line that names the format, one of hex that ends in a
- * checksum, so that a damaged file is named and never used.
+ * knows) and `device.key` (this installation's own).
  * @module
  */
-import { Reader, sameBytes, toHex, Writer } from "../base/bytes.js";
+import { sameBytes, Writer } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import { format } from "../base/limits.js";
 import { type Certificate, checkCertificate, readCertificate, writeCertificate } from "../format/certificate.js";
-import { hashOf } from "../format/hash.js";
 import {
   type Constants,
   type Epoch,
@@ -20,10 +18,10 @@ import {
 } from "../format/keys.js";
 import { signingKeyOf } from "../format/sign.js";
 import type { Keyring } from "../store/keyring.js";
+import { armour, unarmour } from "./armour.js";
 
 const vaultLine = "bcoopfs vault key 1";
 const deviceLine = "bcoopfs device key 1";
-const checkBytes = 8;
 
 export interface VaultKeys {
   readonly rootPublic: Buffer;
@@ -39,20 +37,6 @@ export interface DeviceKeys {
   readonly certificate: Certificate;
   /** the name under which this device's revisions stand */
   readonly host: string;
-}
-
-function armour(line: string, body: Buffer): string {
-  return `${line}\n${toHex(body)}${toHex(hashOf(body).subarray(0, checkBytes))}\n`;
-}
-
-function unarmour(text: Buffer, line: string, file: string): Reader {
-  const damaged = new Problem("damaged", `${file} is damaged; put it back from a copy of the home`);
-  const [head, hex = "", rest] = text.toString("latin1").split("\n");
-  if (head !== line || rest !== "" || !/^([0-9a-f]{2})+$/.test(hex)) throw damaged;
-  const bytes = Buffer.from(hex, "hex");
-  const body = bytes.subarray(0, Math.max(0, bytes.length - checkBytes));
-  if (!sameBytes(hashOf(body).subarray(0, checkBytes), bytes.subarray(body.length))) throw damaged;
-  return new Reader(body, file);
 }
 
 export function encodeVaultKeys(keys: VaultKeys): string {

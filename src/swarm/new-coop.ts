@@ -1,0 +1,75 @@
+/**
+ * How a home comes into a coop: it founds one, or keeps an invite to one.
+ * @module
+ */
+import { sameBytes } from "../base/bytes.js";
+import { Problem } from "../base/errors.js";
+import { isName } from "../base/units.js";
+import { decodeInvite } from "../format/invite.js";
+import { setCoop } from "../vault/config-coop.js";
+import { editConfig } from "../vault/config-file.js";
+import type { CoopConfig } from "../vault/config.js";
+import { Coop, type CoopOwner } from "./coop.js";
+import { readCoopKeys, sealMarkBytes } from "./coop-key.js";
+import { foundRecord, itself } from "./speech.js";
+
+export interface NewCoop {
+  readonly name: string;
+  /** HOST:PORT; written into config.toml where given */
+  readonly bootstrap?: readonly string[];
+  /** HOST or HOST:PORT; written into config.toml where given */
+  readonly listen?: string;
+}
+
+/** Found a coop with this device as its admin. Problem("refused") where the home is in one, "usage" for a bad name. */
+export function createCoop(owner: CoopOwner, { name, bootstrap, listen }: NewCoop): Coop {
+  if (!isName(name))
+    throw new Problem("usage", `coop name ${JSON.stringify(name)}: 1–64 of A-Z a-z 0-9 . _ -, first a letter or digit`);
+  const present = Coop.open(owner);
+  if (present !== undefined) throw alreadyIn(present);
+  const { system, host } = owner;
+  const { keyring } = owner.store;
+  configure(owner, { ...(bootstrap?.length ? { bootstrap } : {}), ...(listen ? { listen } : {}) });
+  const key = system.random(32);
+  const speaker = { keyring, label: host, system };
+  const founding = foundRecord(speaker, undefined, name, key);
+  const keys = { id: founding.id, name, keys: [key], pending: undefined, sealed: Buffer.alloc(sealMarkBytes) };
+  return Coop.begin(owner, keys, [founding], [itself(speaker)]);
+}
+
+/**
+ * Keep an invite, whose file this is, until the first admin's device is met; needs nobody online. Problem("usage") for
+ * a file that is none, "refused" where it has expired or the home is in a coop.
+ */
+export function joinCoop(owner: CoopOwner, file: Uint8Array): Coop {
+  const invite = decodeInvite(file);
+  const present = Coop.open(owner);
+  if (present?.isMember) throw alreadyIn(present);
+  const waits = present?.pending !== undefined;
+  if (present && !waits && !sameBytes(present.id, invite.coop)) throw alreadyIn(present);
+  const { system } = owner;
+  if (invite.expires <= system.now())
+    throw new Problem("refused", "the coop key file has expired; ask an admin of the coop for a new one");
+  const own = owner.config().coop.bootstrap;
+  if (own === undefined && invite.bootstrap.length > 0) configure(owner, { bootstrap: invite.bootstrap });
+  const known = readCoopKeys(owner.home);
+  const older =
+    known && sameBytes(known.id, invite.coop) ? known.keys.filter((key) => !sameBytes(key, invite.key)) : [];
+  const keys = {
+    id: invite.coop,
+    name: invite.name,
+    keys: [...older, invite.key],
+    pending: invite,
+    sealed: Buffer.alloc(sealMarkBytes),
+  };
+  return Coop.begin(owner, keys, [], []);
+}
+
+function configure(owner: CoopOwner, settings: CoopConfig): void {
+  if (Object.keys(settings).length > 0) editConfig(owner.home, (text) => setCoop(text, settings));
+}
+
+function alreadyIn(coop: Coop): Problem {
+  const waits = coop.isMember ? "" : " (it waits for one of its admins)";
+  return new Problem("refused", `this home is in the coop "${coop.name}" already${waits}`);
+}

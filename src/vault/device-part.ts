@@ -1,0 +1,45 @@
+/**
+ * What this device adds to its vault's capsule, sealed anew whenever it changes: to the recovery key, so that neither
+ * this machine nor a peer can open it, and behind a higher version, so that peers replace what they have.
+ * @module
+ */
+import { join } from "node:path";
+import { toHex } from "../base/bytes.js";
+import { Problem } from "../base/errors.js";
+import type { System } from "../base/system.js";
+import { type DeviceSecrets, readDevicePart, sealDevicePart } from "../format/capsule.js";
+import { noFields } from "../format/fields.js";
+import { type Home, readIfThere, replaceFile } from "../store/home.js";
+import type { Keyring } from "../store/keyring.js";
+import { decodeVaultKeys } from "./key-files.js";
+
+/** How the others of this device's coop are found again after a total loss. */
+export type CoopHints = Pick<DeviceSecrets, "coops" | "bootstrap" | "peers">;
+
+export function sealOwnPart(home: Home, keyring: Keyring, hints: CoopHints, system: System): void {
+  const path = join(home.capsule, toHex(keyring.device.publicKey));
+  const vaultKey = readIfThere(home.vaultKey);
+  if (vaultKey === undefined) throw new Problem("no-vault", `no vault in ${home.path}`);
+  const { recoveryPublic, epochs } = decodeVaultKeys(vaultKey);
+  // Where the part was lost nobody here knows how often it was sealed: the clock gives a number above all counts.
+  const version = versionAt(path, keyring) ?? system.now();
+  const part = sealDevicePart(
+    keyring.device,
+    keyring.certificate,
+    recoveryPublic,
+    version + 1n,
+    { epochs, ...hints, fields: noFields },
+    system.random,
+  );
+  replaceFile(path, part);
+}
+
+function versionAt(path: string, keyring: Keyring): bigint | undefined {
+  const bytes = readIfThere(path);
+  try {
+    return bytes && readDevicePart(bytes, keyring.rootPublic).version;
+  } catch (error) {
+    if (error instanceof Problem && error.code === "format") return undefined;
+    throw error;
+  }
+}
