@@ -183,7 +183,8 @@ export class Admission {
     const message = readMessage(bytes);
     if (message === undefined) return this.#breach("bytes that are no message");
     const { type } = message;
-    if (type === "unknown") return ++this.#unknown > mostUnknown ? this.#breach("too many unknown messages") : undefined;
+    if (type === "unknown")
+      return ++this.#unknown > mostUnknown ? this.#breach("too many unknown messages") : undefined;
     if (type === "coopRecords" && (stage === "taking" || stage === "deciding" || stage === "admitted"))
       return this.#onRecords(message.records);
     if (type === "refuse" && stage !== "admitted") return this.#onRefuse(message.reason);
