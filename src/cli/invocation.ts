@@ -8,8 +8,10 @@ import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { Problem } from "../base/errors.js";
 import type { System } from "../base/system.js";
+import type { PeerAccess } from "../host/peers.js";
 import type { Vault } from "../vault/vault.js";
 import type { Output } from "./output.js";
+import { reachOf } from "./reach.js";
 
 export interface Invocation {
   readonly output: Output;
@@ -65,6 +67,23 @@ export async function withVault<T>(
   } finally {
     await vault.close();
   }
+}
+
+/** The same for work that reads contents: what is not here comes from peers, where the home is in a coop. */
+export function withReading<T>(
+  command: Command,
+  invocation: Invocation,
+  work: (vault: Vault) => Promise<T>,
+): Promise<T> {
+  return withVault(command, invocation, async (vault) => {
+    const { withPeers } = await import("../host/peers.js");
+    return withPeers(vault, peerAccess(vault, invocation), () => work(vault));
+  });
+}
+
+/** How a command that reads meets peers, and tells that it does. */
+export function peerAccess(vault: Vault, { env, output }: Invocation): PeerAccess {
+  return { reach: reachOf(vault.config().coop, env), say: (line) => output.note(`bcoopfs: ${line}`) };
 }
 
 /**

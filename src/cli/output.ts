@@ -9,6 +9,9 @@ import { Writable } from "node:stream";
 import { errnoOf, exitCodeOf, Problem, systemProblem } from "../base/errors.js";
 import { jsonText } from "./json.js";
 
+/** The exit status of fewer copies than every revision must have: a finding, not a failure, so no Problem carries it. */
+export const exitShort = 20;
+
 interface Stream extends Writable {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -164,4 +167,22 @@ export function counted(value: number | bigint): string {
 /** "1 file", "2,000 files" */
 export function plural(value: number | bigint, word: string): string {
   return `${counted(value)} ${word}${BigInt(value) === 1n ? "" : "s"}`;
+}
+
+/** Rows below a heading, in columns. @param right columns of numbers */
+export function table(
+  heading: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[],
+): string[] {
+  const all = [heading, ...rows];
+  const widths = heading.map((_, column) => Math.max(...all.map((row) => (row[column] as string).length)));
+  return all.map((row) =>
+    row
+      .map((cell, column) =>
+        right.includes(column) ? cell.padStart(widths[column] as number) : cell.padEnd(widths[column] as number),
+      )
+      .join("  ")
+      .trimEnd(),
+  );
 }

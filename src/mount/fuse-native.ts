@@ -23,7 +23,7 @@ import {
   isErrno,
   type SessionOptions,
 } from "./backend.js";
-import { messageOf } from "./log.js";
+import { messageOf } from "../vault/text-log.js";
 import { exactText, InodeNumbers, replacement, statWords } from "./narrow.js";
 import { Paths, parentOf } from "./paths.js";
 

@@ -17,7 +17,7 @@ import type { Vault } from "../vault/vault.js";
 import type { FuseBackend, FuseSession, SayLine } from "./backend.js";
 import { detach, detachNow } from "./detach.js";
 import { fuseNative } from "./fuse-native.js";
-import { messageOf } from "./log.js";
+import { messageOf } from "../vault/text-log.js";
 import { MountTree } from "./tree.js";
 
 /** how often a server looks whether its mount is still there */

@@ -8,7 +8,7 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { type ProblemCode, Problem } from "../base/errors.js";
 import type { Vault } from "../vault/vault.js";
-import { messageOf, openLog } from "./log.js";
+import { messageOf, openLog } from "../vault/text-log.js";
 import { type ServeOptions, serve } from "./mount.js";
 
 const channelMark = "BCOOPFS_MOUNT_CHANNEL";
@@ -19,12 +19,14 @@ type Word = { readonly ready: true } | { readonly code: ProblemCode | undefined;
 /**
  * Serve a vault until it is unmounted or a signal comes, then close it: the body of `mount --foreground`.
  * @param point what `checkMountpoint` gave
+ * @param leave called when nothing reads any more, before the vault is closed
  * @param ready called once the file system answers
  */
 export async function serveUntilEnd(
   vault: Vault,
   point: string,
   options: ServeOptions,
+  leave: () => Promise<void>,
   ready: () => void,
 ): Promise<void> {
   let stop = (): void => {};
@@ -35,7 +37,7 @@ export async function serveUntilEnd(
   // Whoever started us has gone before we were ready: nobody waits for this mount.
   process.once("disconnect", stop);
   try {
-    const mounted = await serve(vault, point, options, openLog(vault.home, vault.system));
+    const mounted = await serve(vault, point, options, openLog(vault.home, "mount", vault.system));
     void stopped.then(() => mounted.close());
     process.off("disconnect", stop);
     tellStarter({ ready: true });
@@ -43,6 +45,7 @@ export async function serveUntilEnd(
     await mounted.unmounted;
   } finally {
     for (const signal of endings) process.off(signal, stop);
+    await leave();
     await vault.close();
   }
 }

@@ -27,7 +27,7 @@ import {
   type SayLine,
 } from "./backend.js";
 import { Layout, type Place } from "./layout.js";
-import { messageOf } from "./log.js";
+import { messageOf } from "../vault/text-log.js";
 
 /** Something below a revision's root, or that root. */
 interface Stored {

@@ -115,6 +115,9 @@ test("status: what it says, and as JSON", async (t) => {
     segments: "count",
     stored_bytes: "count",
     free_bytes: "count",
+    coop: "null",
+    with_copies: "count",
+    with_min_copies: "count",
   });
   assert.deepEqual(shapeOf(filesets), [
     {

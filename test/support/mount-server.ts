@@ -4,7 +4,7 @@
  */
 import { exitCodeOf, Problem } from "../../src/base/errors.js";
 import { realSystem } from "../../src/base/system.js";
-import { logOf } from "../../src/mount/log.js";
+import { logOf } from "../../src/vault/text-log.js";
 import { checkMountpoint } from "../../src/mount/mount.js";
 import { asServer, serveUntilEnd, spawnServer } from "../../src/mount/server.js";
 import { homeAt } from "../../src/store/home.js";
@@ -17,12 +17,18 @@ async function foreground(): Promise<void> {
   const vault = await openVault(home, realSystem, (line) => process.stderr.write(`${line}\n`));
   const point = await checkMountpoint(folder, home, roots);
   const allowOther = options.includes("--allow-other");
-  await serveUntilEnd(vault, point, { allowOther }, () => process.stdout.write("ready\n"));
+  await serveUntilEnd(
+    vault,
+    point,
+    { allowOther },
+    async () => {},
+    () => process.stdout.write("ready\n"),
+  );
 }
 
 try {
   if (options.includes("--foreground")) await asServer(foreground);
-  else await spawnServer([home, folder, "--foreground", ...options], logOf(homeAt(home)));
+  else await spawnServer([home, folder, "--foreground", ...options], logOf(homeAt(home), "mount"));
 } catch (error) {
   process.stderr.write(`${error instanceof Problem ? error.message : (error as Error).stack}\n`);
   process.exitCode = error instanceof Problem ? exitCodeOf(error.code) : 70;

@@ -4,7 +4,7 @@ import type { Entry } from "../../format/entry.js";
 import type { Listed } from "../../recall/look.js";
 import type { Vault } from "../../vault/vault.js";
 import type { View } from "../../vault/view.js";
-import { type Invocation, rawArgument, withCommon, withVault } from "../invocation.js";
+import { type Invocation, rawArgument, withCommon, withReading } from "../invocation.js";
 import { jsonName, jsonText } from "../json.js";
 import { type Output, plural } from "../output.js";
 
@@ -23,13 +23,13 @@ export function registerLook(program: Command, invocation: Invocation): void {
     .option("-0, --print0", "end each path with a NUL byte instead of a newline")
     .addHelpText("after", "\nExamples:\n  bcoopfs ls home@latest\n  bcoopfs ls -l 3f2a91:/home/ann")
     .action((text: string, options: LsOptions, command: Command) =>
-      withVault(command, invocation, (vault) => list(vault, text, options, invocation)),
+      withReading(command, invocation, (vault) => list(vault, text, options, invocation)),
     );
   withCommon(program.command("cat").argument("<rev:path>", "a file in a revision"))
     .description("write a file's contents to stdout")
     .addHelpText("after", "\nExample:\n  bcoopfs cat home@latest:/home/ann/notes.txt")
     .action((text: string, _options: unknown, command: Command) =>
-      withVault(command, invocation, async (vault) => {
+      withReading(command, invocation, async (vault) => {
         const { catFile } = await import("../../recall/look.js");
         const { view, path } = await viewOf(vault, text, invocation.output);
         for await (const bytes of catFile(view, path ?? []))

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { Vault } from "../../vault/vault.js";
-import { homeOf, type Invocation, withCommon } from "../invocation.js";
+import { homeOf, type Invocation, peerAccess, withCommon } from "../invocation.js";
 
 interface Options {
   readonly foreground?: boolean;
@@ -34,12 +34,8 @@ export function registerMount(program: Command, invocation: Invocation): void {
     });
 }
 
-async function mount(
-  dir: string,
-  options: Options,
-  command: Command,
-  { output, system, env }: Invocation,
-): Promise<void> {
+async function mount(dir: string, options: Options, command: Command, invocation: Invocation): Promise<void> {
+  const { output, system, env } = invocation;
   const { asServer, serveUntilEnd, spawnServer } = await import("../../mount/server.js");
   const { checkMountpoint } = await import("../../mount/mount.js");
   const { openVault } = await import("../../vault/vault.js");
@@ -60,7 +56,10 @@ async function mount(
       await vault.close();
       throw error;
     }
-    await serveUntilEnd(vault, point, { allowOther: options.allowOther === true }, () => {
+    const { joinPeers } = await import("../../host/peers.js");
+    // The server is told to stop by its mount, and closes the vault when nothing reads any more.
+    const leave = joinPeers(vault, peerAccess(vault, invocation));
+    await serveUntilEnd(vault, point, { allowOther: options.allowOther === true }, leave, () => {
       if (options.json) output.json({ ready: point });
       else output.line(`ready ${point}`);
     });

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { escapeForTerminal, formatSize } from "../../base/units.js";
 import type { RestoreEvent, RestoreSummary } from "../../recall/events.js";
-import { type Invocation, withCommon, withVault } from "../invocation.js";
+import { type Invocation, withCommon, withReading } from "../invocation.js";
 import { counted, plural } from "../output.js";
 import { viewOf } from "./look.js";
 
@@ -31,7 +31,7 @@ export function registerRestore(program: Command, invocation: Invocation): void 
     .option("--no-owner", "let everything belong to whoever restores")
     .addHelpText("after", help)
     .action((text: string, options: Options, command: Command) =>
-      withVault(command, invocation, async (vault) => {
+      withReading(command, invocation, async (vault) => {
         const { restore } = await import("../../recall/restore.js");
         const { view, path } = await viewOf(vault, text, invocation.output);
         const teller = new Teller(options, invocation);

@@ -3,7 +3,7 @@ import { Problem } from "../../base/errors.js";
 import { formatSize, formatTimeUtc } from "../../base/units.js";
 import type { Revision } from "../../vault/revisions.js";
 import { type Invocation, withCommon, withVault } from "../invocation.js";
-import { counted } from "../output.js";
+import { counted, table } from "../output.js";
 
 export function registerRevisions(program: Command, invocation: Invocation): void {
   withCommon(program.command("revisions").alias("snapshots").argument("[fileset]", "only those of this fileset"), {
@@ -27,15 +27,17 @@ export function registerRevisions(program: Command, invocation: Invocation): voi
             `no fileset ${fileset}${near ? `; did you mean ${near}?` : '; "bcoopfs fileset ls" lists them'}`,
           );
         }
-        if (options.json) invocation.output.json(shown.map(revisionFacts));
+        const { countCopies } = await import("../../host/copies.js");
+        const { of } = countCopies(vault);
+        if (options.json) invocation.output.json(shown.map((revision) => revisionFacts(revision, of(revision.id))));
         else if (shown.length === 0) invocation.output.note('No revisions yet; make one with "bcoopfs snapshot".');
-        else for (const line of revisionLines(shown)) invocation.output.line(line);
+        else for (const line of revisionLines(shown, of)) invocation.output.line(line);
       }),
     );
 }
 
 /** The fields that scripts rely on. */
-export function revisionFacts(revision: Revision): Record<string, unknown> {
+export function revisionFacts(revision: Revision, copies: number): Record<string, unknown> {
   return {
     id: revision.id.toString("hex"),
     host: revision.host,
@@ -49,11 +51,11 @@ export function revisionFacts(revision: Revision): Record<string, unknown> {
     stored_bytes: revision.storedBytes,
     errors: revision.errors,
     complete: revision.complete,
-    copies: 0,
+    copies,
   };
 }
 
-function revisionLines(revisions: readonly Revision[]): string[] {
+function revisionLines(revisions: readonly Revision[], copies: (id: Buffer) => number): string[] {
   const rows = revisions.map((revision) => [
     revision.id.toString("hex").slice(0, 12),
     `${formatTimeUtc(revision.time).slice(0, 19)}Z`,
@@ -61,18 +63,8 @@ function revisionLines(revisions: readonly Revision[]): string[] {
     counted(revision.files),
     formatSize(revision.bytes),
     formatSize(revision.newBytes),
+    String(copies(revision.id)),
     revision.complete ? "" : "partial",
   ]);
-  const table = [["id", "time", "host/fileset", "files", "size", "added", ""], ...rows];
-  const widths = (table[0] as string[]).map((_, column) =>
-    Math.max(...table.map((row) => (row[column] as string).length)),
-  );
-  return table.map((row) =>
-    row
-      .map((cell, column) =>
-        column >= 3 && column <= 5 ? cell.padStart(widths[column] as number) : cell.padEnd(widths[column] as number),
-      )
-      .join("  ")
-      .trimEnd(),
-  );
+  return table(["id", "time", "host/fileset", "files", "size", "added", "copies", ""], rows, [3, 4, 5, 6]);
 }

@@ -44,6 +44,7 @@ async function snapshots(
 ): Promise<number> {
   const { jobsFor } = await import("../../capture/jobs.js");
   const { snapshot } = await import("../../capture/snapshot.js");
+  const { countCopies } = await import("../../host/copies.js");
   const { output, stop } = invocation;
   const jobs = jobsFor(vault, rawArguments(what), options.rehash === true);
   // A home whose config has gone must not look like a backup that went well.
@@ -65,7 +66,7 @@ async function snapshots(
           ),
       };
       const summary = await snapshot(vault, job.prepare(), on, stop);
-      tell(job.name, summary, options, invocation);
+      tell(job.name, summary, countCopies(vault).of(summary.revision), options, invocation);
       codes.push(summary.damaged ? exitCodeOf("damaged") : summary.body.complete ? 0 : 3);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -85,7 +86,7 @@ function report(message: string, options: Options, { output }: Invocation): void
   if (options.json) output.json({ message_type: "error", message });
 }
 
-function tell(name: string, summary: SnapshotSummary, options: Options, { output }: Invocation): void {
+function tell(name: string, summary: SnapshotSummary, copies: number, options: Options, { output }: Invocation): void {
   const { body, revision, seconds, storedBytes } = summary;
   if (options.json)
     output.json({
@@ -102,7 +103,7 @@ function tell(name: string, summary: SnapshotSummary, options: Options, { output
       errors: body.errors,
       complete: body.complete,
       seconds,
-      copies: 0,
+      copies,
     });
   else if (!options.quiet)
     output.line(

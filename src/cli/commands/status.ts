@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { formatDuration, formatSize, formatTimeUtc } from "../../base/units.js";
-import type { FilesetStatus } from "../../host/status.js";
+import { escapeForTerminal, formatDuration, formatSize, formatTimeUtc } from "../../base/units.js";
+import type { CoopStatus, FilesetStatus } from "../../host/status.js";
 import { type Invocation, withCommon, withVault } from "../invocation.js";
-import { plural } from "../output.js";
+import { counted, exitShort, plural } from "../output.js";
 
 export function registerStatus(program: Command, invocation: Invocation): void {
   withCommon(program.command("status"), { json: true })
@@ -11,9 +11,12 @@ export function registerStatus(program: Command, invocation: Invocation): void {
     .action((options: { json?: boolean }, command: Command) =>
       withVault(command, invocation, async (vault) => {
         const { statusOf } = await import("../../host/status.js");
+        const { wantedCopies } = await import("../../host/copies.js");
         const { output, system } = invocation;
         const status = statusOf(vault);
         const now = system.now();
+        const { copies, coop } = status;
+        if (coop !== undefined && copies.safe < copies.revisions) invocation.exit = exitShort;
         if (options.json) {
           output.json({
             vault: vault.id.toString("hex"),
@@ -24,6 +27,9 @@ export function registerStatus(program: Command, invocation: Invocation): void {
             segments: status.segments,
             stored_bytes: status.storedBytes,
             free_bytes: status.freeBytes,
+            coop: coop === undefined ? null : coopFacts(coop),
+            with_copies: copies.whole,
+            with_min_copies: copies.safe,
             filesets: status.filesets.map((one) => filesetFacts(one)),
           });
           return;
@@ -32,7 +38,12 @@ export function registerStatus(program: Command, invocation: Invocation): void {
         output.line(
           `${plural(status.revisions, "revision")} in ${plural(status.segments, "segment")}, ${formatSize(status.storedBytes)} stored, ${formatSize(status.freeBytes)} free`,
         );
-        for (const one of status.filesets) output.line(filesetLine(one, now));
+        if (coop !== undefined) output.line(coopLine(coop));
+        for (const one of status.filesets) output.line(filesetLine(one, now, coop !== undefined));
+        if (invocation.exit === exitShort)
+          output.error(
+            `${plural(copies.revisions - copies.safe, "revision")} would be lost with this machine: fewer than ${plural(wantedCopies.minimum, "other machine")} hold them`,
+          );
       }),
     );
 }
@@ -47,13 +58,24 @@ function filesetFacts(one: FilesetStatus): Record<string, unknown> {
     newest_time: formatTimeUtc(newest.time),
     newest_complete: newestComplete?.id.toString("hex") ?? null,
     newest_complete_time: newestComplete ? formatTimeUtc(newestComplete.time) : null,
-    copies: 0,
+    copies: one.copies,
   };
 }
 
-function filesetLine(one: FilesetStatus, now: bigint): string {
+function coopFacts({ id, name, pending, peers, connected }: CoopStatus): Record<string, unknown> {
+  return { id: id.toString("hex"), name, admitted: !pending, peers, connected };
+}
+
+function coopLine({ name, pending, peers, connected }: CoopStatus): string {
+  const shown = escapeForTerminal(Buffer.from(name));
+  if (pending) return `in coop ${shown}: not let in yet, no admin's machine was met since this one joined`;
+  return `in coop ${shown} with ${plural(peers, "other machine")}, ${counted(connected)} connected`;
+}
+
+function filesetLine(one: FilesetStatus, now: bigint, inCoop: boolean): string {
   const age = Number((now - one.newest.time) / 1_000_000_000n);
   const since = age < 60 ? "just now" : `${formatDuration(age - (age % 60))} ago`;
   const partial = one.newest.complete ? "" : one.newestComplete ? ", newest is partial" : ", none complete yet";
-  return `  ${one.host}/${one.name}: ${plural(one.revisions, "revision")}, newest ${since}${partial}`;
+  const copies = inCoop ? `, on ${plural(one.copies, "other machine")}` : "";
+  return `  ${one.host}/${one.name}: ${plural(one.revisions, "revision")}, newest ${since}${partial}${copies}`;
 }

@@ -1,6 +1,7 @@
 /**
- * The log of a mount, `<home>/log/mount.log`: one line an event, for the human who was told EIO. A line that repeats
- * within a minute is counted and not written, so that a program that reads damaged bytes in a loop fills no disk.
+ * The logs for people, `<home>/log/mount.log` and `daemon.log`: one line an event, for whoever was told EIO or looks why a
+ * peer is away. A line that repeats within a minute is counted and not written, so that a program that reads damaged
+ * bytes in a loop fills no disk.
  * @module
  */
 import { appendFileSync, renameSync, statSync } from "node:fs";
@@ -9,20 +10,22 @@ import { Problem } from "../base/errors.js";
 import { formatTimeUtc } from "../base/units.js";
 import type { System } from "../base/system.js";
 import type { Home } from "../store/home.js";
-import type { SayLine } from "./backend.js";
 
 const repeatNs = 60_000_000_000n;
 const linesRemembered = 256;
 const sizeMost = 4 * 1024 * 1024;
 
+/** Whose log it is. */
+export type LogName = "mount" | "daemon";
+
 /** The log's file; an older part of it stands beside it as `mount.log.1`. */
-export function logOf(home: Home): string {
-  return join(home.log, "mount.log");
+export function logOf(home: Home, name: LogName): string {
+  return join(home.log, `${name}.log`);
 }
 
-/** A way to write lines there. It never throws: a log that cannot be written keeps no mount from serving. */
-export function openLog(home: Home, system: System): SayLine {
-  const path = logOf(home);
+/** A way to write lines there. It never throws: a log that cannot be written keeps nothing from working. */
+export function openLog(home: Home, name: LogName, system: System): (line: string) => void {
+  const path = logOf(home, name);
   const said = new Map<string, { at: bigint; again: number }>();
   return (line) => {
     const now = system.now();

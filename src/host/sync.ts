@@ -1,0 +1,179 @@
+/**
+ * Bring what is here and what peers have together, and say how far that came. Where a daemon runs on the same home, it
+ * does the work and this only watches.
+ *
+ *   sync          until nothing is left to do with the peers that are there
+ *   sync --wait   until every revision has its copies, or nothing has moved for so long
+ * @module
+ */
+import { Problem } from "../base/errors.js";
+import { sameBytes } from "../base/bytes.js";
+import type { Settled } from "../swarm/peering.js";
+import type { Coop } from "../swarm/coop.js";
+import type { Vault } from "../vault/vault.js";
+import { type Copies, countCopies } from "./copies.js";
+import { Presences } from "./daemon.js";
+import { coopOf, type Keeper, type KeeperOptions, openKeeper } from "./keeper.js";
+import { endPresence, presenceOf } from "./presence.js";
+
+/** How long a sync looks for somebody. */
+const lookMs = 15_000;
+/** Nothing has moved for so long: the peers that are there have given and taken all they will. */
+const stillMs = 10_000;
+/** Those that are known but not there yet have so long, from the start on. */
+const othersMs = 4000;
+/** Between two looks at how far it is. */
+const stepMs = 250;
+
+export interface SyncOptions extends KeeperOptions {
+  readonly stop: AbortSignal;
+  /** undefined: until the peers that are there are done; else until copies are there, or for so long nothing moved */
+  readonly waitMs: number | undefined;
+  /** looks and stillness, where they are others than for people */
+  readonly lookMs?: number;
+  readonly progress: (now: SyncProgress) => void;
+}
+
+export interface SyncProgress {
+  readonly peers: number;
+  readonly sent: number;
+  readonly received: number;
+  /** objects that are wanted here and not here */
+  readonly wanted: number;
+  readonly copies: Copies;
+}
+
+export interface SyncSummary extends SyncProgress {
+  /** a daemon did the work: what it sent and received is not known here */
+  readonly watched: boolean;
+}
+
+/** Problems: "not-found" where the home is in no coop, or nobody was reached; "interrupted". */
+export async function sync(vault: Vault, options: SyncOptions): Promise<SyncSummary> {
+  const coop = coopOf(vault);
+  const presences = new Presences(vault);
+  const met = new Set<string>();
+  const traffic = { sent: 0, received: 0 };
+  const keeper = await openKeeper(vault, coop, {
+    ...options,
+    events: (event) => {
+      presences.hear(event);
+      if (event.type === "peer-up" && event.keeps) met.add(event.device.toString("hex"));
+      if (event.type === "traffic") Object.assign(traffic, { sent: event.sent, received: event.received });
+      options.events(event);
+    },
+  });
+  const now = (peers: number): SyncProgress => ({
+    peers,
+    ...traffic,
+    wanted: vault.store.ledger.wantedCount(),
+    copies: countCopies(vault),
+  });
+  if (keeper === undefined) return { ...(await watch(vault, options, now)), watched: true };
+  try {
+    const ticking = tick(vault, options, () => now(met.size));
+    try {
+      if (options.waitMs === undefined) await settle(vault, keeper, options, met, coop);
+      else await untilCopied(vault, options, options.waitMs, () => now(met.size));
+    } finally {
+      ticking();
+    }
+    checkStop(options.stop);
+    return { ...now(met.size), watched: false };
+  } finally {
+    endPresence(vault.home);
+    await keeper.close();
+  }
+}
+
+/** Exchange with the peers that are there, and give those that are known a moment to come. */
+async function settle(
+  vault: Vault,
+  keeper: Keeper,
+  options: SyncOptions,
+  met: ReadonlySet<string>,
+  coop: Coop,
+): Promise<void> {
+  const began = vault.system.now();
+  const sinceMs = (): number => Number((vault.system.now() - began) / 1_000_000n);
+  let settled: Settled = await keeper.peering.settled(options.lookMs ?? lookMs, options.stop);
+  const others = [...coop.state.members.values()].filter(({ device }) => !sameBytes(device, vault.device)).length;
+  while (!options.stop.aborted && met.size > 0 && met.size < others && sinceMs() < othersMs) {
+    await vault.system.sleep(stepMs);
+    settled = await keeper.peering.settled(stillMs, options.stop);
+  }
+  if (settled.keepers === 0 && met.size === 0 && !options.stop.aborted) throw nobody(options, coop);
+}
+
+function nobody({ reach, lookMs: looked = lookMs }: SyncOptions, coop: Coop): Problem {
+  const where = reach.bootstrap === undefined ? "the public DHT" : `bootstrap nodes ${reach.bootstrap.join(", ")}`;
+  const waits = coop.pending === undefined ? "" : "; the invite waits for one of an admin's machines";
+  return new Problem(
+    "not-found",
+    `no other machine of the coop was reached within ${Math.round(looked / 1000)} s through ${where}${waits}`,
+  );
+}
+
+/** Until every revision has its copies and nothing is wanted, or nothing has moved for `waitMs`. */
+async function untilCopied(vault: Vault, options: SyncOptions, waitMs: number, now: () => SyncProgress): Promise<void> {
+  let last = "";
+  for (let still = 0; still < waitMs && !options.stop.aborted; still += stepMs) {
+    vault.store.refresh();
+    const { copies, wanted, sent, received } = now();
+    if (copies.whole === copies.revisions && wanted === 0) return;
+    const state = [copies.revisions, copies.whole, copies.safe, wanted, sent, received].join();
+    if (state !== last) still = 0;
+    last = state;
+    await vault.system.sleep(stepMs);
+  }
+}
+
+/** A daemon is at work: look at what it has done until it has done all, or nothing moves. */
+async function watch(vault: Vault, options: SyncOptions, now: (peers: number) => SyncProgress): Promise<SyncProgress> {
+  const peers = (): number => presenceOf(vault.home)?.connected.length ?? 0;
+  const waitMs = options.waitMs ?? options.lookMs ?? stillMs;
+  let last = "";
+  let seen = 0;
+  for (let still = 0; ; still += stepMs) {
+    checkStop(options.stop);
+    vault.store.refresh();
+    seen = Math.max(seen, peers());
+    const progress = now(seen);
+    options.progress(progress);
+    const { copies, wanted } = progress;
+    const enough =
+      options.waitMs === undefined ? seen > 0 && least(vault, copies) >= peers() : copies.whole === copies.revisions;
+    if (wanted === 0 && enough) return progress;
+    const state = [copies.revisions, copies.whole, copies.safe, wanted, least(vault, copies)].join();
+    if (state !== last) still = 0;
+    last = state;
+    if (still >= waitMs) {
+      if (seen === 0 && options.waitMs === undefined) throw nobody(options, coopOf(vault));
+      return progress;
+    }
+    await vault.system.sleep(stepMs);
+  }
+}
+
+/** The copies of the revision that has fewest. */
+function least(vault: Vault, copies: Copies): number {
+  let fewest = Number.MAX_SAFE_INTEGER;
+  for (const { id } of vault.store.catalogue.revisions()) fewest = Math.min(fewest, copies.of(id));
+  return fewest;
+}
+
+/** Tell how far it is, now and then. The result ends it. */
+function tick(vault: Vault, { progress }: SyncOptions, now: () => SyncProgress): () => void {
+  let cancel = (): void => {};
+  const step = (): void => {
+    progress(now());
+    cancel = vault.system.after(1000, step);
+  };
+  cancel = vault.system.after(1000, step);
+  return () => cancel();
+}
+
+function checkStop(stop: AbortSignal): void {
+  if (stop.aborted)
+    throw new Problem("interrupted", "interrupted; what was exchanged is kept, and the next run goes on");
+}
