@@ -103,7 +103,7 @@ function usedBootstrap(vault: Vault, { env }: Invocation): readonly string[] | u
 }
 
 async function create(vault: Vault, options: CreateOptions, { output, env }: Invocation): Promise<void> {
-  const { createCoop } = await import("../../swarm/coop.js");
+  const { createCoop } = await import("../../swarm/new-coop.js");
   const name = options.name ?? vault.host;
   const given = givenBootstrap(options.bootstrap, env);
   const { listen } = options;

@@ -20,7 +20,7 @@ export function registerJoin(program: Command, invocation: Invocation): void {
     .addHelpText("after", help)
     .action((file: string, options: { json?: boolean }, command: Command) =>
       withVault(command, invocation, async (vault) => {
-        const { joinCoop } = await import("../../swarm/coop.js");
+        const { joinCoop } = await import("../../swarm/new-coop.js");
         const { output, env } = invocation;
         const coop = joinCoop(vault, await readKey(file));
         const bootstrap = givenBootstrap(undefined, env) ?? vault.config().coop.bootstrap;
