@@ -56,7 +56,7 @@ export class ChunkReader {
       return this.#chunk("table", id, false);
     };
     this.#tables = new Tables({ home, keyring, catalogue, source, tableObject, say });
-    this.#unlearned = new Unlearned(home, catalogue, system, this.#tables);
+    this.#unlearned = new Unlearned(home, catalogue, system, this.#tables, source);
   }
 
   /** About how much is held: bytes of frames, rows of tables, hints. */

@@ -5,18 +5,21 @@
  * @module
  */
 import { Problem } from "../base/errors.js";
-import { choice } from "../base/limits.js";
+import { choice, wire } from "../base/limits.js";
 import type { System } from "../base/system.js";
 import { objectKinds } from "../format/listing.js";
 import type { Catalogue, SegmentRow } from "./catalogue.js";
 import type { Home } from "./home.js";
 import { objectLength } from "./objects.js";
+import type { Source } from "./source.js";
 import type { Learned, Tables } from "./tables.js";
 
 const second = 1_000_000_000n;
-/** How long what is known of the catalogue is believed, and how long what could not be had is not asked for again. */
+/** How long what is known of the catalogue is believed. */
 const believed = 5n * second;
+/** How long what could not be had is left alone: twice as long after each failure, up to the longest. */
 const patience = 20n * second;
+const longest = 600n * second;
 
 export class Unlearned {
   readonly #home: Home;
@@ -25,14 +28,16 @@ export class Unlearned {
   readonly #tables: Tables;
   #rows: SegmentRow[] | undefined;
   #looked = 0n;
-  /** when a segment's table could not be had, by name */
-  readonly #failed = new Map<string, bigint>();
+  readonly #source: () => Source | undefined;
+  /** tables that could not be had, by their segments' names: how long that is believed, and until when */
+  readonly #failed = new Map<string, { readonly wait: bigint; readonly until: bigint }>();
 
-  constructor(home: Home, catalogue: Catalogue, system: System, tables: Tables) {
+  constructor(home: Home, catalogue: Catalogue, system: System, tables: Tables, source: () => Source | undefined) {
     this.#home = home;
     this.#catalogue = catalogue;
     this.#system = system;
     this.#tables = tables;
+    this.#source = source;
   }
 
   /** Are there any, as far as was last seen? */
@@ -75,10 +80,15 @@ export class Unlearned {
     return count;
   }
 
-  #objectIsHere({ listing }: SegmentRow): boolean {
-    const place = this.#catalogue.tablePlace(listing.salt);
-    const holder = place && this.#catalogue.segmentBySalt(place.holder);
+  #objectIsHere(row: SegmentRow): boolean {
+    const holder = this.#holderOf(row);
     return holder !== undefined && this.#isHere(holder);
+  }
+
+  /** The segment that holds the table object of another. */
+  #holderOf({ listing }: SegmentRow): SegmentRow | undefined {
+    const place = this.#catalogue.tablePlace(listing.salt);
+    return place && this.#catalogue.segmentBySalt(place.holder);
   }
 
   /**
@@ -89,7 +99,8 @@ export class Unlearned {
   async until<T>(found: (got: readonly Learned[]) => T | undefined): Promise<T | undefined> {
     const started = this.#system.now();
     if (this.#rows === undefined || started - this.#looked > believed) this.#look();
-    const rows = (this.#rows ?? []).filter((row) => started - (this.#failed.get(keyOf(row)) ?? -patience) >= patience);
+    const untried = (this.#rows ?? []).filter((row) => (this.#failed.get(keyOf(row))?.until ?? 0n) <= started);
+    const rows = await this.#reachable(untried);
     const inOrder = [...rows.filter(isMetadata).reverse(), ...rows.filter((row) => !isMetadata(row)).reverse()];
     for (let at = 0; at < inOrder.length; at += choice.tablesAtOnce) {
       const got = await Promise.all(inOrder.slice(at, at + choice.tablesAtOnce).map((row) => this.#try(row)));
@@ -103,13 +114,37 @@ export class Unlearned {
     return undefined;
   }
 
+  /** Those whose tables are here, or with somebody who can be reached: asked in few questions, and soon answered. */
+  async #reachable(rows: readonly SegmentRow[]): Promise<SegmentRow[]> {
+    const near = new Set<SegmentRow>();
+    const far = new Map<SegmentRow, Buffer[]>();
+    for (const row of rows) {
+      if (this.#isHere(row) || this.#objectIsHere(row)) near.add(row);
+      else {
+        const holder = this.#holderOf(row)?.listing.name;
+        far.set(row, holder ? [row.listing.name, holder] : [row.listing.name]);
+      }
+    }
+    const names = new Map([...far.values()].flat().map((name) => [name.toString("latin1"), name]));
+    const held = new Set<string>();
+    const all = [...names];
+    for (let at = 0; at < all.length; at += wire.names) {
+      const some = all.slice(at, at + wire.names);
+      const answer = await this.#source()?.holds(some.map(([, name]) => name));
+      for (const [i, [key]] of some.entries()) if (answer?.[i]) held.add(key);
+    }
+    return rows.filter((row) => near.has(row) || far.get(row)?.some((name) => held.has(name.toString("latin1"))));
+  }
+
   async #try(row: SegmentRow): Promise<Learned | undefined> {
     try {
       return await this.#tables.of(row);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (this.#failed.size >= choice.hints) this.#failed.clear();
-      this.#failed.set(keyOf(row), this.#system.now());
+      const before = this.#failed.get(keyOf(row))?.wait ?? patience / 2n;
+      const wait = before * 2n < longest ? before * 2n : longest;
+      this.#failed.set(keyOf(row), { wait, until: this.#system.now() + wait });
       return undefined;
     }
   }

@@ -195,6 +195,14 @@ test("without any hint, tables are looked through, metadata first, once", async 
   await assert.rejects(reader.chunk("data", Buffer.alloc(32, 2)), is("missing"));
   assert.equal(source.asked.length, more, "tables that are held are not asked for again");
   assert.ok(asked > 0);
+  const nobody = fresh();
+  for (const name of readdirSync(peers)) nobody.source.lost.add(name);
+  await assert.rejects(nobody.reader.chunk("data", Buffer.alloc(32, 1)), is("missing"));
+  assert.deepEqual(
+    [nobody.source.asked.length, nobody.source.questions.length],
+    [0, 1],
+    "one question is answered soon",
+  );
 });
 
 test("what nobody has is missing, what others have is still read, and it is asked for again later", async () => {
