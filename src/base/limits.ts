@@ -163,6 +163,8 @@ export const swarm = {
   fullDiskSeconds: 60,
   /** questions of one peer that wait for their answer here; with more the link is cut */
   questions: 64,
+  /** for records and parts; a machine that recovers asks for all of them at once */
+  plainQuestions: 4096,
   /** logs of one vault, and device parts of one, that are taken */
   logsPerVault: 1024,
   partsPerVault: 1024,

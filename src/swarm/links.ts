@@ -86,7 +86,9 @@ export class Links {
 
   #act(entry: Entry, { send, outcome }: Moves): void {
     for (const message of send) entry.link?.sendDoor(message);
-    if (outcome === undefined || entry.remote !== undefined) return;
+    if (outcome === undefined) return;
+    if (outcome.kind === "refused" && entry.remote !== undefined) this.#fault(entry, new Violation(outcome.why));
+    if (entry.remote !== undefined) return;
     if (outcome.kind === "refused") {
       this.#owner.refused(outcome);
       entry.link?.close(outcome.why);

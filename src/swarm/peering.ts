@@ -78,6 +78,7 @@ export class Peering {
   readonly #topics: Topics;
   readonly #offCoop: () => void;
   #cancelPoll = (): void => {};
+  #cancelCoop = (): void => {};
   #progress = 0;
   #traffic = "";
   /** bytes of objects that came and went over links that have ended */
@@ -294,14 +295,18 @@ export class Peering {
     this.#transfer.again();
   }
 
+  /** Not from within whoever changed it, who may be in the middle of a link's admission. */
   #coopChanged(): void {
-    const { coop, role } = this.#options;
-    if (coop === undefined || this.#closed) return;
-    this.#progress++;
-    this.#emit({ type: "coop-changed" });
-    this.#links.coopChanged((remote) => role === "recovering" || stillAdmitted(coop, remote));
-    this.#joinTopics();
-    this.#exchange.again();
+    this.#cancelCoop();
+    this.#cancelCoop = this.#room.system.after(0, () => {
+      const coop = this.#options.coop as Coop;
+      this.#progress++;
+      this.#emit({ type: "coop-changed" });
+      this.#links.coopChanged((remote) => stillAdmitted(coop, remote));
+      this.#joinTopics();
+      this.#exchange.again();
+      this.#parts.again();
+    });
   }
 
   /** Join what is to be joined now, and leave what is not any more. */
@@ -381,6 +386,7 @@ export class Peering {
     this.#closed = true;
     this.#offCoop();
     this.#cancelPoll();
+    this.#cancelCoop();
     this.#cancelNews?.();
     this.#transfer.close();
     this.#receipts.close();

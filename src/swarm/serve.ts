@@ -40,7 +40,9 @@ export class Serving {
   ask(peer: Peer, question: Question): void {
     const waiting = this.#waiting.get(peer) ?? [];
     this.#waiting.set(peer, waiting);
-    if (waiting.length >= swarm.questions) violation("it asks more than it takes answers for");
+    const isLarge = question.type === "askLeaves" || question.type === "askHeld";
+    if (waiting.length >= (isLarge ? swarm.questions : swarm.plainQuestions))
+      violation("it asks more than it takes answers for");
     waiting.push(question);
     void this.#serve(peer);
   }
