@@ -140,7 +140,10 @@ export class Incoming {
   pause(): void {
     const fd = this.#fd;
     this.#fd = undefined;
-    if (fd !== undefined) closeSync(fd);
+    if (fd === undefined) return;
+    // Nothing came: leave nothing. The lock is still held, so nobody else writes to it.
+    if (this.#next === 0) tryUnlink(this.#path);
+    closeSync(fd);
   }
 
   #held(): number {

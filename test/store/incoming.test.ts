@@ -109,6 +109,7 @@ test("one receives an object, others wait for it; the lock goes with its holder"
   assert.equal(Incoming.begin(home, realSystem, object), undefined);
   const other = begin(home, sent(leaf, 4));
   other.pause();
+  assert.deepEqual(readdirSync(home.incoming), [object.name.toString("hex")], "nothing came, nothing is left");
   first.pause();
   first.pause();
   const second = begin(home, object);
