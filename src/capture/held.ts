@@ -18,7 +18,7 @@ export class HeldContents {
   constructor(store: Store, session: Session, wanted: PlacementClass, previous: View | undefined) {
     this.#session = session;
     this.#previous = previous;
-    this.#whole = previous === undefined || isWhole(store, wanted);
+    this.#whole = previous === undefined || store.holdsAll(wanted);
   }
 
   /** A promise only where lists must be read. */
@@ -37,9 +37,4 @@ export class HeldContents {
       return false;
     }
   }
-}
-
-function isWhole(store: Store, wanted: PlacementClass): boolean {
-  for (const { number } of store.catalogue.segments()) if (!store.holds(number, wanted)) return false;
-  return true;
 }

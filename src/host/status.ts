@@ -4,6 +4,7 @@
  * @module
  */
 import { native } from "../base/native.js";
+import { objectLength } from "../store/objects.js";
 import { Coop } from "../swarm/coop.js";
 import { allRevisions, type Revision } from "../vault/revisions.js";
 import type { Vault } from "../vault/vault.js";
@@ -35,7 +36,7 @@ export interface Status {
   readonly filesets: readonly FilesetStatus[];
   readonly revisions: number;
   readonly segments: number;
-  /** bytes of all segments */
+  /** bytes of all segments of this vault that are here */
   readonly storedBytes: number;
   /** bytes that the store's disk has left for this user */
   readonly freeBytes: bigint;
@@ -61,9 +62,10 @@ export function statusOf(vault: Vault): Status {
   const copies = countCopies(vault);
   let segments = 0;
   let storedBytes = 0;
-  for (const segment of vault.store.catalogue.segments()) {
+  for (const { listing } of vault.store.catalogue.segments()) {
+    if (objectLength(vault.home, listing.name) === undefined) continue;
     segments++;
-    storedBytes += segment.listing.length;
+    storedBytes += listing.length;
   }
   const space = native().statFs(Buffer.from(vault.home.store));
   return {

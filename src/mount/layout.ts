@@ -2,7 +2,7 @@
  * The upper part of the mount, made from the list of revisions alone:
  *
  *   hosts/<host>/<fileset>/<2026-11-20T08:15:30Z>   every revision, further ones of a second with .2, .3
- *   hosts/<host>/<fileset>/latest                   a link to the newest complete one, by the order of the logs
+ *   hosts/<host>/<fileset>/latest                   a link to the newest complete one
  *   ids/<64 hex digits>                             the same by id
  *
  * It is made anew when a record has been applied to the catalogue, by this process or another, and never by the clock.
@@ -21,7 +21,7 @@ export type Place =
 /** The current layout of a catalogue. */
 export class Layout {
   readonly #catalogue: Catalogue;
-  #stamp = "";
+  #stamp: Buffer | undefined;
   #version = 0;
   #root: Place = folderOf(new Map(), 0n);
   #known = new Map<string, Revision>();
@@ -32,8 +32,8 @@ export class Layout {
 
   /** Grows by one when the list of revisions may have changed. Looks at the catalogue, a few microseconds. */
   version(): number {
-    const stamp = this.#stampNow();
-    if (stamp !== this.#stamp) {
+    const stamp = this.#catalogue.revisionsStamp();
+    if (!this.#stamp?.equals(stamp)) {
       this.#make();
       this.#stamp = stamp;
       this.#version++;
@@ -48,22 +48,11 @@ export class Layout {
     return place;
   }
 
-  /** How far each log has been applied: revisions come and go by records only. */
-  #stampNow(): string {
-    let stamp = "";
-    for (const log of this.#catalogue.appliedLogs()) {
-      const applied = this.#catalogue.applied(log);
-      stamp += `${log.toString("latin1")}${applied?.id.toString("latin1")}`;
-    }
-    return stamp;
-  }
-
   #make(): void {
     const known = new Map<string, Revision>();
     for (const row of this.#catalogue.revisions()) {
       const id = row.id.toString("hex");
-      const before = this.#known.get(id);
-      known.set(id, before?.order === row.order ? before : revisionOf(row));
+      known.set(id, this.#known.get(id) ?? revisionOf(row));
     }
     this.#known = known;
     const ids = new Map<string, Place>();

@@ -36,7 +36,10 @@ export interface Home {
   readonly incoming: string;
   /** sessions that write, and their unfinished segments */
   readonly writers: string;
+  /** of this device; in a folder for each vault those of others */
   readonly logs: string;
+  /** by which a home knows that it is a copy */
+  readonly installed: string;
   /** the capsule's parts */
   readonly capsule: string;
   readonly stat: string;
@@ -59,6 +62,7 @@ export function homeAt(path: string): Home {
     incoming: at("store", "incoming"),
     writers: at("store", "writers"),
     logs: at("logs"),
+    installed: at("installed"),
     capsule: at("capsule"),
     stat: at("stat"),
     log: at("log"),

@@ -1,6 +1,7 @@
 /**
  * One log as a file: records one behind the other, each after its length (u32). Appending happens under a lock and
- * after the head has been read again; a record counts from the moment its fdatasync returned.
+ * after the head has been read again; a record counts from the moment its fdatasync returned. Logs of any device of any
+ * vault are read alike, and so are the chains of a coop: the first record says who signs.
  *
  * Reading stops before a record that is not whole. That is a torn write when nothing valid follows, and the next
  * appender cuts it away; when a valid record follows, history is damaged and nothing is cut.
@@ -13,7 +14,6 @@ import {
   fstatSync,
   ftruncateSync,
   openSync,
-  readSync,
   renameSync,
   writeSync,
 } from "node:fs";
@@ -21,93 +21,38 @@ import { basename, dirname, join } from "node:path";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { format } from "../base/limits.js";
 import { native } from "../base/native.js";
+import { type Author, decodeAuthor } from "../format/author.js";
 import { decodeGenesis, type GenesisBody } from "../format/genesis.js";
-import { checkCertificate } from "../format/certificate.js";
-import { checkRecord, decodeRecord, follows, type LogRecord, recordHeaderBytes } from "../format/record.js";
+import { checkRecord, decodeRecord, type LogRecord, recordHeaderBytes, recordTypes } from "../format/record.js";
 import { syncFolder, tryUnlink, writeNew } from "./home.js";
+import { anyRecordAfter, framed, lengthBytes, readAt, recordAt, type StoredRecord } from "./stored-record.js";
 
-/** A record and where the next one begins in the file. */
-export interface StoredRecord {
-  readonly record: LogRecord;
-  readonly end: number;
-}
+export type { StoredRecord };
 
-const lengthBytes = 4;
-const magic = Buffer.from("BCOOPREC", "latin1");
+/** Every so many records their place is remembered, so that one by its number is found soon. */
+const indexEvery = 64;
+/** How much is read at once to hop from length to length. */
+const hopBytes = 64 << 10;
 
-function frame(record: LogRecord): Buffer {
-  const length = Buffer.alloc(lengthBytes);
-  length.writeUInt32LE(record.bytes.length);
-  return Buffer.concat([length, record.bytes]);
-}
-
-function readAt(fd: number, from: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  let got = 0;
-  try {
-    while (got < length) {
-      const n = readSync(fd, bytes, got, length - got, from + got);
-      if (n === 0) break;
-      got += n;
-    }
-  } catch (error) {
-    throw systemProblem("cannot read a log", error);
-  }
-  return bytes.subarray(0, got);
-}
-
-/** The record at `from`, checked against its predecessor; undefined where no whole valid one stands there. */
-function recordAt(
-  fd: number,
-  from: number,
-  size: number,
-  device: Uint8Array,
-  last: LogRecord | undefined,
-): StoredRecord | undefined {
-  if (size - from < lengthBytes + recordHeaderBytes) return undefined;
-  const length = readAt(fd, from, lengthBytes).readUInt32LE();
-  const end = from + lengthBytes + length;
-  if (length > format.recordBytes || end > size) return undefined;
-  const bytes = readAt(fd, from + lengthBytes, length);
-  // A write of which only the beginning reached the disk ends in zeros: that is no record of a format or suite unknown.
-  if (bytes[magic.length] === 0 || bytes[magic.length + 1] === 0) return undefined;
-  try {
-    const record = decodeRecord(bytes);
-    if (last !== undefined && !follows(last, record)) return undefined;
-    checkRecord(record, device);
-    return { record, end };
-  } catch (error) {
-    // What the disk would not read, or a newer version wrote, may well be a record: that is not for us to cut away.
-    if (error instanceof Problem && (error.code === "format" || error.code === "damaged")) return undefined;
-    throw error;
-  }
-}
-
-/** Does any record that the device signed begin after `from`? */
-function anyRecordAfter(fd: number, from: number, size: number, device: Uint8Array, last: LogRecord): boolean {
-  const rest = readAt(fd, from, size - from);
-  for (let at = rest.indexOf(magic, 1); at >= 0; at = rest.indexOf(magic, at + 1)) {
-    if (at < lengthBytes) continue;
-    const found = recordAt(fd, from + at - lengthBytes, size, device, undefined);
-    if (found !== undefined && found.record.seq > last.seq) return true;
-  }
-  return false;
-}
-
-/** A log that this device may read, and append to when it is its own. */
+/** An open log. */
 export class LogFile {
   readonly path: string;
+  /** the first record: a genesis, or of a coop's chain a found record */
   readonly genesis: LogRecord;
-  readonly origin: GenesisBody;
+  readonly author: Author;
   readonly #fd: number;
-  /** file offset behind the genesis */
+  /** file offset behind the first record */
   readonly start: number;
+  /** offsets of records 0, `indexEvery`, twice that … as far as anybody has asked */
+  readonly #index: number[] = [0];
+  /** Two branches of it are known; whoever knows where their proof lies sets this. */
+  isFrozen = false;
 
-  private constructor(path: string, fd: number, first: StoredRecord, origin: GenesisBody) {
+  private constructor(path: string, fd: number, first: StoredRecord, author: Author) {
     this.path = path;
     this.#fd = fd;
     this.genesis = first.record;
-    this.origin = origin;
+    this.author = author;
     this.start = first.end;
   }
 
@@ -115,11 +60,22 @@ export class LogFile {
     return this.genesis.id;
   }
 
+  /** the device whose key signs it */
   get device(): Buffer {
-    return this.origin.certificate.device;
+    return this.author.device;
   }
 
-  /** Open a log and check its first record. Throws Problem("damaged") where that is not a genesis under its name. */
+  /** the vault, or the coop, that it is of */
+  get scope(): Buffer {
+    return this.genesis.vault;
+  }
+
+  /** The record of another log that this one goes on from. */
+  get predecessor(): GenesisBody["predecessor"] {
+    return this.genesis.type === recordTypes.genesis ? decodeGenesis(this.genesis.clear).predecessor : undefined;
+  }
+
+  /** Open a log and check its first record. Throws Problem("damaged") where that does not begin a log of this name. */
   static open(path: string): LogFile {
     let fd: number;
     try {
@@ -135,10 +91,9 @@ export class LogFile {
       const record = decodeRecord(readAt(fd, lengthBytes, length));
       if (record.seq !== 0n || record.id.toString("hex") !== basename(path))
         throw damagedLog(path, "it does not begin with its genesis");
-      const origin = decodeGenesis(record.clear);
-      checkCertificate(origin.certificate, origin.rootPublic);
-      checkRecord(record, origin.certificate.device);
-      return new LogFile(path, fd, { record, end: lengthBytes + length }, origin);
+      const author = decodeAuthor(record);
+      checkRecord(record, author.device);
+      return new LogFile(path, fd, { record, end: lengthBytes + length }, author);
     } catch (error) {
       closeSync(fd);
       if (error instanceof Problem && error.code === "format") throw damagedLog(path, error.message);
@@ -151,7 +106,7 @@ export class LogFile {
     const path = join(folder, genesis.id.toString("hex"));
     const temporary = `${path}.tmp`;
     try {
-      writeNew(temporary, frame(genesis), 0o600, "w");
+      writeNew(temporary, framed(genesis), 0o600, "w");
       renameSync(temporary, path);
       syncFolder(dirname(path));
     } catch (error) {
@@ -189,6 +144,46 @@ export class LogFile {
     if (end > size) return undefined;
     const found = recordAt(this.#fd, start, size, this.device, undefined);
     return found !== undefined && found.end === end && found.record.id.equals(id) ? found : undefined;
+  }
+
+  /**
+   * Whole records from this number on, at least one where there is one, then as many as fit. None that ends behind
+   * `end`: what stands there may not be on the disk yet. Each is checked as it is read.
+   */
+  from(seq: bigint, end: number, maxBytes: number): LogRecord[] {
+    const records: LogRecord[] = [];
+    let at = this.#offsetOf(seq, end);
+    let bytes = 0;
+    while (at !== undefined) {
+      const next = recordAt(this.#fd, at, end, this.device, records.at(-1));
+      if (next === undefined || next.record.seq !== seq + BigInt(records.length)) break;
+      bytes += next.record.bytes.length;
+      if (records.length > 0 && bytes > maxBytes) break;
+      records.push(next.record);
+      at = next.end;
+    }
+    return records;
+  }
+
+  /** Where the record of this number begins, found by hopping over lengths; undefined where the file ends before. */
+  #offsetOf(seq: bigint, end: number): number | undefined {
+    if (seq < 0n || seq > BigInt(end)) return undefined;
+    const wanted = Number(seq);
+    const known = Math.min(Math.floor(wanted / indexEvery), this.#index.length - 1);
+    let at = this.#index[known] as number;
+    let piece: Buffer = Buffer.alloc(0);
+    let from = 0;
+    for (let number = known * indexEvery; at < end; number++) {
+      if (number % indexEvery === 0) this.#index[number / indexEvery] ??= at;
+      if (number === wanted) return at;
+      if (at + lengthBytes > from + piece.length) {
+        from = at;
+        piece = readAt(this.#fd, from, hopBytes);
+        if (piece.length < lengthBytes) return undefined;
+      }
+      at += lengthBytes + piece.readUInt32LE(at - from);
+    }
+    return undefined;
   }
 
   /**
@@ -233,6 +228,7 @@ export class LogFile {
       this.keepCopy();
       ftruncateSync(this.#fd, head.end);
       fdatasyncSync(this.#fd);
+      this.#index.length = 1;
       return true;
     } finally {
       native().unlock(this.#fd);
@@ -256,7 +252,7 @@ export class LogFile {
 
   /** Append under the lock: the commit point. On any error nothing is acknowledged and the file ends as before. */
   append(head: StoredRecord, records: readonly LogRecord[]): StoredRecord {
-    const bytes = Buffer.concat(records.map(frame));
+    const bytes = Buffer.concat(records.map(framed));
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at, bytes.length - at, head.end + at);
       fdatasyncSync(this.#fd);

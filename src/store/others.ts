@@ -1,77 +1,315 @@
 /**
- * Logs that others write: those of other devices of any vault, and the chains of a coop. Each is kept to the byte and
- * passed on; nothing is appended that its device did not sign, and nothing is served that is not on the disk.
+ * Logs of one vault that others write. Each is kept to the byte and passed on. Nothing is appended that its device did not sign, nothing is served that is not on the disk, and whatever
+ * anybody sends, the worst that comes of it is that it is not taken.
+ *
+ * Such a log is a copy: where its file was cut short or damaged, what is left of it is kept, and the rest is taken
+ * again from whoever sends it.
  * @module
  */
+import { existsSync, readdirSync, renameSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { sameBytes, toHex } from "../base/bytes.js";
+import { Problem, systemProblem } from "../base/errors.js";
+import { decodeAuthor } from "../format/author.js";
+import { rights } from "../format/certificate.js";
+import type { Head } from "../format/message.js";
+import { type LogRecord, recordTypes } from "../format/record.js";
+import { branchesIn, branchOf, keepBranch } from "./branch.js";
+import { makeFolder } from "./home.js";
+import { LogFile, type StoredRecord } from "./log.js";
+import {
+  type Accepted,
+  evidenceOf,
+  inRow,
+  isSigned,
+  type Judgement,
+  judge,
+  judgeFork,
+  wronglySigned,
+} from "./taking.js";
 
-/** How far a log is known here. */
-export interface Head {
-  /** the vault of the log, or the coop */
-  readonly scope: Buffer;
-  readonly log: Buffer;
+export type { Accepted, Head };
+
+/** Up to where a log is known to be sound and on the disk. */
+export interface Mark {
   readonly device: Buffer;
   readonly seq: bigint;
-  /** of the record with this number */
   readonly id: Buffer;
-  /** two branches are known: nothing is added any more */
-  readonly frozen: boolean;
+  readonly start: number;
+  readonly end: number;
 }
 
-/** What became of records that somebody sent. */
-export type Accepted =
-  | { readonly outcome: "accepted"; readonly head: Head }
-  /** all of them were here */
-  | { readonly outcome: "known" }
-  /** records before them are missing; `head` is undefined where nothing of the log is here */
-  | { readonly outcome: "gap"; readonly head: Head | undefined }
-  /** the device signed two records where one belongs: the log is frozen from now on. Both as bytes */
-  | { readonly outcome: "fork"; readonly mine: Buffer; readonly theirs: Buffer }
-  | { readonly outcome: "frozen" }
-  /** no log takes them, whoever sends them */
-  | { readonly outcome: "refused"; readonly why: string };
+interface Entry {
+  readonly log: Buffer;
+  readonly path: string;
+  mark: Mark;
+  frozen: boolean;
+}
 
-/** The logs of one vault, or of one coop. */
+/** Logs of one vault, at most. */
+const mostLogs = 1024;
+/** Files held open. */
+const mostFiles = 32;
+
+/** The logs of one vault. */
 export class OtherLogs {
-  readonly #folder: string;
   readonly scope: Buffer;
+  readonly #folder: string;
+  readonly #known: (log: Buffer) => Mark | undefined;
+  readonly #entries = new Map<string, Entry>();
+  /** oldest use first */
+  readonly #files = new Map<string, LogFile>();
 
-  private constructor(folder: string, scope: Buffer) {
+  private constructor(folder: string, scope: Buffer, known: (log: Buffer) => Mark | undefined) {
     this.#folder = folder;
     this.scope = scope;
+    this.#known = known;
   }
 
-  /** @param kind what its logs begin with: a genesis or a found record */
-  static open(folder: string, scope: Buffer, _kind: "vault" | "coop"): OtherLogs {
-    return new OtherLogs(folder, scope);
+  /**
+   * The folder may be missing: it is made when the first log comes.
+   * @param known up to where somebody has looked through a log before: what follows is checked when it is opened
+   */
+  static open(folder: string, scope: Buffer, known: (log: Buffer) => Mark | undefined): OtherLogs {
+    const logs = new OtherLogs(folder, scope, known);
+    logs.#list();
+    return logs;
+  }
+
+  /** Ids of all logs here. */
+  logs(): Buffer[] {
+    return [...this.#entries.values()].map(({ log }) => log);
   }
 
   heads(): Head[] {
-    return [];
+    return [...this.#entries.keys()].flatMap((hex) => {
+      const entry = this.#look(hex);
+      return entry ? [this.#headOf(entry)] : [];
+    });
   }
 
   head(log: Buffer): Head | undefined {
-    return this.heads().find((head) => head.log.equals(log));
+    const entry = this.#look(toHex(log));
+    return entry && this.#headOf(entry);
   }
 
   /** Whole records from this number on, at least one where there is one, at most so many bytes. */
-  records(_log: Buffer, _from: bigint, _maxBytes: number): Buffer[] {
-    return [];
+  records(log: Buffer, from: bigint, maxBytes: number): Buffer[] {
+    const entry = this.#look(toHex(log));
+    if (entry === undefined || from > entry.mark.seq) return [];
+    const found = this.#fileOf(entry).from(from, entry.mark.end, maxBytes);
+    // Something in the middle does not read: what is behind it must be had anew.
+    if (found.length === 0) this.#check(entry, undefined);
+    return found.map(({ bytes }) => bytes);
+  }
+
+  /** A log's file and the newest record in it, for whoever reads on; undefined where it is not here. */
+  file(log: Buffer): { file: LogFile; head: StoredRecord } | undefined {
+    const entry = this.#look(toHex(log));
+    const file = entry && this.#fileOf(entry);
+    const head = entry && file?.at(entry.mark.start, entry.mark.end, entry.mark.id);
+    return file && head && { file, head };
   }
 
   /** Take records of one log, in order. Throws for a fault of this machine's disk only. */
-  accept(_log: Buffer, _records: readonly Buffer[]): Accepted {
-    return { outcome: "refused", why: `not written yet for ${this.#folder}` };
+  accept(log: Buffer, bytes: readonly Buffer[]): Accepted {
+    const records = inRow(log, this.scope, bytes);
+    if (typeof records === "string") return { outcome: "refused", why: records };
+    if (records.length === 0) return { outcome: "known" };
+    const entry = this.#look(toHex(log)) ?? this.#begin(records);
+    if (entry === undefined) return { outcome: "gap", head: undefined };
+    if ("outcome" in entry) return entry;
+    if (entry.frozen) return { outcome: "frozen" };
+    return this.#underLock(entry, (file, head) => this.#follow(entry, file, head, judge(file, head, records)));
   }
 
-  /** Take a record as proof that a log has two branches. "fork" where it is one, "known" where it is ours. */
-  freeze(_log: Buffer, _record: Buffer): Accepted {
-    return { outcome: "refused", why: "not written yet" };
+  /**
+   * Take a record as proof that a log has two branches: "fork" where it is one, "known" where it is ours, "gap" where
+   * too little is here to say so.
+   */
+  freeze(log: Buffer, bytes: Buffer): Accepted {
+    const records = inRow(log, this.scope, [bytes]);
+    if (typeof records === "string") return { outcome: "refused", why: records };
+    const entry = this.#look(toHex(log));
+    if (entry === undefined) return { outcome: "gap", head: undefined };
+    if (entry.frozen) return { outcome: "frozen" };
+    return this.#underLock(entry, (file, head) =>
+      this.#follow(entry, file, head, judgeFork(file, head, records[0] as LogRecord)),
+    );
   }
 
   /** Of a frozen log: ours and the other record, which together prove it. */
-  evidence(_log: Buffer): Buffer[] {
-    return [];
+  evidence(log: Buffer): Buffer[] {
+    const entry = this.#look(toHex(log));
+    const branch = entry?.frozen ? branchOf(entry.path) : undefined;
+    if (entry === undefined || branch === undefined) return [];
+    return evidenceOf(this.#fileOf(entry), entry.mark, branch);
   }
 
-  close(): void {}
+  close(): void {
+    for (const file of this.#files.values()) file.close();
+    this.#files.clear();
+  }
+
+  /** See which logs there are, also those that another process has begun. */
+  #list(): void {
+    if (!existsSync(this.#folder)) return;
+    const names = readdirSync(this.#folder);
+    const branches = branchesIn(names);
+    for (const name of names) {
+      if (!/^[0-9a-f]{64}$/.test(name)) continue;
+      const log = Buffer.from(name, "hex");
+      const path = join(this.#folder, name);
+      const nothing: Mark = { device: Buffer.alloc(0), seq: -1n, id: Buffer.alloc(0), start: 0, end: 0 };
+      const entry = this.#entries.get(name) ?? {
+        log,
+        path,
+        mark: this.#known(log) ?? nothing,
+        frozen: false,
+      };
+      entry.frozen ||= branches.has(name);
+      this.#entries.set(name, entry);
+    }
+  }
+
+  /** A log as its file is now; undefined where there is none, or nothing that a log could begin with. */
+  #look(hex: string): Entry | undefined {
+    const known = this.#entries.get(hex);
+    const path = join(this.#folder, hex);
+    const size = statSync(path, { throwIfNoEntry: false })?.size;
+    if (size === undefined) {
+      this.#drop(hex);
+      return undefined;
+    }
+    if (known === undefined) this.#list();
+    const entry = known ?? this.#entries.get(hex);
+    if (entry !== undefined && entry.mark.end !== size) return this.#check(entry, entry.mark);
+    return entry;
+  }
+
+  #drop(hex: string): void {
+    this.#entries.delete(hex);
+    this.#files.get(hex)?.close();
+    this.#files.delete(hex);
+  }
+
+  /** Check a log from a record on that is known to be good, or from its first; what is not good is cut away. */
+  #check(entry: Entry, from: Mark | undefined): Entry | undefined {
+    let file: LogFile;
+    try {
+      file = this.#fileOf(entry);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.code === "io" || error.code === "no-space") throw error;
+      this.#setAside(entry);
+      return undefined;
+    }
+    const begin = (from && file.at(from.start, from.end, from.id)) ?? file.first;
+    try {
+      this.#mark(
+        entry,
+        file.underLock(begin, (head) => head),
+      );
+    } catch (error) {
+      if (!(error instanceof Problem && error.code === "damaged")) throw error;
+      file.mend();
+      this.#mark(
+        entry,
+        file.underLock(file.first, (head) => head),
+      );
+    }
+    return entry;
+  }
+
+  /** What is no log stands in the way of one: it is kept under another name. */
+  #setAside(entry: Entry): void {
+    try {
+      renameSync(entry.path, `${entry.path}.damaged`);
+    } catch (error) {
+      throw systemProblem(`cannot set ${entry.path} aside`, error);
+    }
+    this.#drop(toHex(entry.log));
+  }
+
+  #mark(entry: Entry, { record, end }: StoredRecord): void {
+    const { device } = this.#fileOf(entry);
+    entry.mark = { device, seq: record.seq, id: record.id, start: end - 4 - record.bytes.length, end };
+  }
+
+  #headOf({ log, mark, frozen }: Entry): Head {
+    return { scope: this.scope, log, device: mark.device, seq: mark.seq, id: mark.id, frozen };
+  }
+
+  #fileOf(entry: Entry): LogFile {
+    const hex = toHex(entry.log);
+    const file = this.#files.get(hex) ?? LogFile.open(entry.path);
+    file.isFrozen = entry.frozen;
+    this.#files.delete(hex);
+    this.#files.set(hex, file);
+    for (const [oldest, other] of this.#files) {
+      if (this.#files.size <= mostFiles) break;
+      this.#files.delete(oldest);
+      other.close();
+    }
+    return file;
+  }
+
+  #underLock<T>(entry: Entry, work: (file: LogFile, head: StoredRecord) => T): T {
+    const file = this.#fileOf(entry);
+    const from = file.at(entry.mark.start, entry.mark.end, entry.mark.id) ?? file.first;
+    return file.underLock(from, (head) => work(file, head));
+  }
+
+  /** A log that nobody here knows: undefined where its first record has not come. */
+  #begin(records: readonly LogRecord[]): Entry | Accepted | undefined {
+    const [first] = records as [LogRecord];
+    if (first.seq !== 0n) return undefined;
+    const why = this.#flawOf(records);
+    if (why !== undefined) return { outcome: "refused", why };
+    makeFolder(this.#folder);
+    const file = LogFile.create(this.#folder, first);
+    this.#list();
+    const hex = toHex(first.log);
+    const entry = this.#entries.get(hex) as Entry;
+    this.#files.set(hex, file);
+    this.#mark(entry, file.first);
+    const head =
+      records.length === 1 ? file.first : file.underLock(file.first, () => file.append(file.first, records.slice(1)));
+    this.#mark(entry, head);
+    return { outcome: "accepted", head: this.#headOf(entry) };
+  }
+
+  /** Why no log begins with these records; undefined where one does. */
+  #flawOf(records: readonly LogRecord[]): string | undefined {
+    const [first] = records as [LogRecord];
+    if (first.type !== recordTypes.genesis) return "it begins with another kind of record";
+    if (this.#entries.size >= mostLogs) return `there are ${mostLogs} logs already`;
+    try {
+      const { device, certificate } = decodeAuthor(first);
+      if (certificate && !(certificate.rights & rights.write)) return "its device may not write";
+      if (!records.every((record) => isSigned(record, device))) return wronglySigned.why;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      return error.message;
+    }
+    return undefined;
+  }
+
+  #follow(entry: Entry, file: LogFile, head: StoredRecord, judgement: Judgement): Accepted {
+    if (head.end !== entry.mark.end) this.#mark(entry, head);
+    if (judgement.outcome === "gap") return { outcome: "gap", head: this.#headOf(entry) };
+    if (judgement.outcome === "fork") {
+      const { mine, theirs } = judgement;
+      keepBranch(entry.path, theirs.bytes);
+      entry.frozen = true;
+      file.isFrozen = true;
+      return { outcome: "fork", mine: mine.bytes, theirs: theirs.bytes };
+    }
+    if (judgement.outcome !== "append") return judgement;
+    // The file was cut short, and what had been in it was another branch: nobody can prove that any more.
+    const before = this.#known(entry.log);
+    if (judgement.fresh.some(({ seq, id }) => seq === before?.seq && !sameBytes(id, before.id)))
+      return { outcome: "refused", why: "another record stood in its place before" };
+    this.#mark(entry, file.append(head, judgement.fresh));
+    return { outcome: "accepted", head: this.#headOf(entry) };
+  }
 }

@@ -19,12 +19,18 @@ export interface Shelves {
 }
 
 /**
- * Where an object is, without asking anybody: here in its full length, else at those who have signed that they hold it.
- * A file of another length counts as here: that is damage, and no absence.
+ * Where an object is, without asking anybody: here in its full length, else at those who have signed that they hold it,
+ * or who wrote it. A file of another length counts as here: that is damage, and no absence.
  */
-export function presenceOf({ home, ledger }: Shelves, { name }: Pick<Listing, "name">): "here" | "peers" | "nowhere" {
-  if (objectLength(home, name) !== undefined) return "here";
-  return ledger.copiesOf(name) > 0 ? "peers" : "nowhere";
+export function presenceOf(shelves: Shelves, { name }: Pick<Listing, "name">): "here" | "peers" | "nowhere" {
+  if (objectLength(shelves.home, name) !== undefined) return "here";
+  return shelves.ledger.copiesOf(name) > 0 || isOthers(shelves.catalogue, name) ? "peers" : "nowhere";
+}
+
+/** A segment that another device has written; this one may have inherited it. */
+export function isOthers(catalogue: Catalogue, name: Buffer): boolean {
+  const row = catalogue.segmentByName(name);
+  return row !== undefined && catalogue.rank(row.log, row.seq) > 0;
 }
 
 /** Which segments can be had now, others being asked; remembered for as long as this is. */

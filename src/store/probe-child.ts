@@ -1,13 +1,13 @@
 /**
  * The child of `probe.ts`: walk every row of the catalogue named on the command line. Given a folder to make, copy the
  * catalogue there first and walk the copy. Exit 0 where all of it reads and nothing is missing, `unable` where the
- * system would not let it look; however else it ends, the file is damaged.
+ * system would not let it look, `otherVersion` where its rows are not of this one; however else it ends, the file is damaged.
  * @module
  */
 import { mkdirSync } from "node:fs";
 import { errnoOf, Problem } from "../base/errors.js";
 import { Catalogue } from "./catalogue.js";
-import { unable } from "./probe.js";
+import { otherVersion, unable } from "./probe.js";
 
 async function look(path: string, copy: string | undefined): Promise<void> {
   let catalogue = Catalogue.open(path);
@@ -29,5 +29,6 @@ try {
   const cause = error instanceof Problem ? (error.cause ?? error) : error;
   const refused = ["ENOSPC", "EMFILE", "ENFILE", "ENOMEM", "EACCES", "EPERM", "EROFS"].includes(errnoOf(cause) ?? "");
   const full = error instanceof Problem && error.code === "no-space";
-  process.exit(refused || full ? unable : 1);
+  const other = error instanceof Problem && error.code === "unsupported";
+  process.exit(refused || full ? unable : other ? otherVersion : 1);
 }

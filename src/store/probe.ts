@@ -22,8 +22,9 @@ const pieceBytes = 1 << 20;
 const remakeBytes = 1 << 20;
 const looking = "cannot look through the catalogue";
 
-/** How the child ends where it could not look; chosen beside Node's own exits. */
+/** How the child ends where it could not look, and where the rows are not of this version; chosen beside Node's own exits. */
 export const unable = 75;
+export const otherVersion = 76;
 
 /** By which somebody ends a process that has done nothing wrong; a bad page ends it by others. */
 const stopped: ReadonlySet<string> = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGKILL"]);
@@ -57,11 +58,12 @@ export function sealCatalogue(home: Home): void {
 }
 
 /**
- * "sound" where the file is as we left it, or where a child process could read all of it and found all rows.
+ * "sound" where the file is as we left it, or where a child process could read all of it and found all rows; "other"
+ * where another version has written it.
  * @param alone nobody else has it open: where there is room, it is then replaced by a copy of what the child could
  *   reach, because LMDB's own list of free pages may be damaged too, and would have it overwrite good ones
  */
-export function catalogueState(home: Home, alone: boolean): "sound" | "missing" | "damaged" {
+export function catalogueState(home: Home, alone: boolean): "sound" | "missing" | "damaged" | "other" {
   try {
     if (!statSync(home.catalogue).isDirectory()) return "damaged";
     const stat = statSync(`${home.catalogue}/data.mdb`);
@@ -81,10 +83,10 @@ export function catalogueState(home: Home, alone: boolean): "sound" | "missing" 
   const copy = `${home.catalogue}/copy-${process.pid}`;
   if (alone) removeCopies(home);
   const copies = alone && hasRoom(home.catalogue, 2 * statSync(`${home.catalogue}/data.mdb`).size + remakeBytes);
-  const sound = childReads(home, copies ? copy : undefined);
-  if (sound && copies) renameSync(`${copy}/data.mdb`, `${home.catalogue}/data.mdb`);
+  const state = childReads(home, copies ? copy : undefined);
+  if (state === "sound" && copies) renameSync(`${copy}/data.mdb`, `${home.catalogue}/data.mdb`);
   if (copies) removeCopies(home);
-  return sound ? "sound" : "damaged";
+  return state;
 }
 
 function removeCopies(home: Home): void {
@@ -92,12 +94,13 @@ function removeCopies(home: Home): void {
     if (name.startsWith("copy-")) rmSync(`${home.catalogue}/${name}`, { recursive: true, force: true });
 }
 
-function childReads(home: Home, copy: string | undefined): boolean {
+function childReads(home: Home, copy: string | undefined): "sound" | "damaged" | "other" {
   const probe = fileURLToPath(new URL("./probe-child.js", import.meta.url));
   const words = [probe, home.catalogue, ...(copy === undefined ? [] : [copy])];
   const timeout = probeLeastMs + Math.ceil(statSync(`${home.catalogue}/data.mdb`).size / probeBytesPerMs);
   const child = spawnSync(process.execPath, words, { stdio: "ignore", timeout });
-  if (child.status === 0) return true;
+  if (child.status === 0) return "sound";
+  if (child.status === otherVersion) return "other";
   // A child that could not be started, or was stopped, has said nothing of the file.
   const late = errnoOf(child.error) === "ETIMEDOUT";
   if (child.error !== undefined && !late) throw systemProblem(looking, child.error);
@@ -105,7 +108,17 @@ function childReads(home: Home, copy: string | undefined): boolean {
     throw new Problem("interrupted", "interrupted while the catalogue was being looked through");
   if (child.status === unable)
     throw new Problem("io", `${looking}; is the disk full, or are too many files open? Then run it again`);
-  return false;
+  return "damaged";
+}
+
+/** Make room for one of this version. */
+export function removeCatalogue(home: Home): void {
+  try {
+    rmSync(home.catalogue, { recursive: true, force: true });
+    rmSync(home.catalogueSeal, { recursive: true, force: true });
+  } catch (error) {
+    throw systemProblem("cannot remove the catalogue of another version", error);
+  }
 }
 
 /** Move a damaged catalogue out of the way; the newest such copy is kept for whoever wants to look. */

@@ -6,49 +6,57 @@
  *
  * Opening is recovery and recovery is opening: cut a torn tail, apply what the catalogue has not seen, list what a
  * dead writer had sealed. There is no other way in, so it is exercised by every run. What must not happen beside other
- * processes (a damaged or missing catalogue, a new log) waits until this one is alone for a moment.
+ * processes (a damaged or missing catalogue, going on after a copy) waits until this one is alone for a moment.
+ *
+ * Others' logs are taken, kept and given on beside the own ones, and never mixed with them: no log has two writers.
  * @module
  */
-import { readFileSync } from "node:fs";
-import { Reader, toHex } from "../base/bytes.js";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import type { System } from "../base/system.js";
 import {
   covers,
   decodeRelease,
-  defaultClass,
   encodeListings,
   encodeTablePlaces,
-  type Listing,
   listingsPerRecord,
   lowestClass,
-  objectKinds,
   type PlacementClass,
-  readListing,
 } from "../format/listing.js";
-import { noFields } from "../format/fields.js";
-import { decodeRevision } from "../format/revision.js";
-import { type LogRecord, type RecordType, recordTypes, sealRecord } from "../format/record.js";
-import { applyLog, placeIn, type Shelf } from "./apply.js";
-import { Catalogue, type RevisionRow } from "./catalogue.js";
-import { checkFileSystem, type Home, tryUnlink } from "./home.js";
+import { type LogRecord, type RecordType, recordTypes } from "../format/record.js";
+import { applyLog, placeIn, type Reading } from "./apply.js";
+import { Catalogue } from "./catalogue.js";
+import { checkFileSystem, type Home } from "./home.js";
+import { markInstalled, whereInstalled } from "./installed.js";
+import { KeptLogs } from "./kept-logs.js";
 import type { Keyring } from "./keyring.js";
-import { lockFile } from "./lock.js";
-import type { LogFile, StoredRecord } from "./log.js";
-import { beginLog, openOwnLogs } from "./own-logs.js";
-import { catalogueState, sealCatalogue, setCatalogueAside } from "./probe.js";
 import { Ledger } from "./ledger.js";
-import type { Accepted, Head } from "./others.js";
+import type { LogFile, StoredRecord } from "./log.js";
+import { clearDeadSessions, type Orphan, verified } from "./orphans.js";
+import type { Head } from "./others.js";
+import { OwnLogs } from "./own-logs.js";
+import { catalogueState, removeCatalogue, sealCatalogue, setCatalogueAside } from "./probe.js";
 import { ChunkReader } from "./reader.js";
-import { objectLength, verifyObject } from "./objects.js";
-import { hexStart, segmentFiles, syncSegment } from "./segments.js";
-import { readTableOf } from "./tables.js";
+import { findReverted, hasRoot, untold } from "./reverted.js";
+import { segmentFiles } from "./segments.js";
+import { type RecordBodies, type SealedSegment, Session } from "./session.js";
+import { FileShelf } from "./shelf.js";
 import type { Source } from "./source.js";
-import { type RecordBodies, type SealedSegment, Session, sessionFiles } from "./session.js";
+import { type Accepted, decoded, inRow, type Judgement, judge, judgeFork } from "./taking.js";
 import { Use } from "./use.js";
 
 /** What recovery did, for whoever sits before the screen. */
 export type Say = (message: string) => void;
+
+/** What a store is made of. */
+interface Parts {
+  readonly home: Home;
+  readonly keyring: Keyring;
+  readonly system: System;
+  readonly say: Say;
+  readonly use: Use;
+  readonly catalogue: Catalogue;
+  readonly own: OwnLogs;
+}
 
 export class Store {
   readonly home: Home;
@@ -57,32 +65,36 @@ export class Store {
   readonly reader: ChunkReader;
   readonly catalogue: Catalogue;
   readonly ledger: Ledger;
-  /** oldest first; the last one is appended to */
-  #logs: LogFile[];
+  readonly #own: OwnLogs;
+  readonly #kept: KeptLogs;
+  readonly #shelf: FileShelf;
+  readonly #reading: Reading;
   readonly #say: Say;
   readonly #use: Use;
-  /** names that a rebuild knows to be released */
-  readonly #released = new Set<string>();
-  /** tables of segments sealed by this process and not yet applied */
-  readonly #tables = new Map<string, SealedSegment>();
+  /** a new log must be begun before anything is appended */
+  #isCopy = false;
+  #seen = "";
 
-  private constructor(
-    home: Home,
-    keyring: Keyring,
-    system: System,
-    say: Say,
-    use: Use,
-    catalogue: Catalogue,
-    logs: LogFile[],
-  ) {
+  private constructor({ home, keyring, system, say, use, catalogue, own }: Parts) {
     this.home = home;
     this.keyring = keyring;
     this.system = system;
     this.#say = say;
     this.#use = use;
     this.catalogue = catalogue;
-    this.#logs = logs;
-    this.ledger = new Ledger(catalogue);
+    this.#own = own;
+    this.#shelf = new FileShelf(home, keyring.epochs, say);
+    const { vault, rootPublic, epochs } = keyring;
+    this.#reading = { vault, rootPublic, epochs, shelf: this.#shelf };
+    this.#kept = new KeptLogs(home, catalogue, this.#reading);
+    catalogue.isWhole = ({ listing }) => this.#shelf.has(listing.name, listing.length);
+    this.ledger = new Ledger(catalogue, {
+      vault,
+      device: keyring.device.publicKey,
+      now: () => system.now(),
+      has: (name, length) => this.#shelf.has(name, length),
+      tableOf: (listing) => this.#shelf.tableOf(listing, false),
+    });
     this.reader = new ChunkReader(home, keyring, catalogue, system, say);
   }
 
@@ -113,34 +125,37 @@ export class Store {
       say(
         `the catalogue was damaged and is being made again from segments and logs; the damaged one is kept as ${aside}`,
       );
+    } else if (state === "other") {
+      removeCatalogue(home);
+      say("the catalogue is of another version and is being made again from segments and logs");
     }
-    const logs = openOwnLogs(home.logs, keyring.device.publicKey);
+    const own = new OwnLogs(home.logs, keyring, system);
     let catalogue: Catalogue | undefined;
     try {
-      if (state === "missing" && logs.some((log) => !log.isNew))
+      if (state === "missing" && own.files.some((log) => !log.isNew))
         say("the catalogue was missing and is being made again from segments and logs");
       catalogue = Catalogue.open(home.catalogue);
-      const store = new Store(home, keyring, system, say, use, catalogue, logs);
+      const store = new Store({ home, keyring, system, say, use, catalogue, own });
       await store.#recover();
       return store;
     } catch (error) {
       await catalogue?.close();
-      for (const log of logs) log.close();
+      own.close();
       throw error;
     }
   }
 
-  get #log(): LogFile {
-    const log = this.#logs.at(-1);
-    if (log === undefined) throw new Problem("damaged", `there is no log of this device in ${this.home.logs}`);
-    return log;
-  }
-
   async #recover(): Promise<void> {
-    if (await this.#revertedHome()) return;
+    if (await this.#revertedHome()) {
+      markInstalled(this.home);
+      return;
+    }
+    this.#seeWhere();
     try {
       this.#apply();
-      this.#listDeadSessions();
+      this.#goOn();
+      clearDeadSessions(this.home, (found) => this.#listOrphans(found));
+      if (!this.catalogue.isComplete) this.#applyKept();
     } catch (error) {
       // A full disk must not keep anybody from reading what is there.
       if (!(error instanceof Problem && error.code === "no-space")) throw error;
@@ -148,9 +163,28 @@ export class Store {
     }
   }
 
-  /** The newest record of a log; under its lock, so that a torn tail is cut. */
-  #headOf(log: LogFile): StoredRecord {
-    return log.underLock(placeIn(this.catalogue, log) ?? log.first, (head) => head);
+  #seeWhere(): void {
+    const where = whereInstalled(this.home);
+    if (where === "unmarked") markInstalled(this.home);
+    this.#isCopy = where === "elsewhere";
+  }
+
+  /**
+   * See that the newest log is one that nobody else writes to. A copy of a home does not go on in the log that the
+   * first one writes; one that was found to have two branches is left, whenever its finder died.
+   */
+  #goOn(): void {
+    if (this.#isCopy) {
+      this.#use.exclusive("this home was copied or moved and must go on in a new log");
+      // Another process may have seen to it before this one was alone.
+      this.#seeWhere();
+      if (this.#isCopy) {
+        this.#begin("this home was copied, moved or put back from a copy: it goes on in a new log");
+        markInstalled(this.home);
+      }
+      this.#isCopy = false;
+    }
+    if (this.#own.newest.isFrozen) this.#begin(forked);
   }
 
   /**
@@ -158,48 +192,26 @@ export class Store {
    * told to others since, so this device goes on in a new log from the last record that is there.
    */
   async #revertedHome(): Promise<boolean> {
-    const applied = this.catalogue.appliedLogs();
-    const gone = applied.filter((id) => !this.#logs.some((log) => log.id.equals(id)));
-    const behind = this.#logs.filter((log) => placeIn(this.catalogue, log) === undefined);
-    if (gone.length === 0 && behind.length === 0 && this.#logs.length > 0) return false;
+    const reverted = findReverted(this.catalogue, this.#own.files);
+    if (reverted === undefined) return false;
     this.#use.exclusive();
     // A log as long as it was has not been put back: it is damaged, and its tail is about to be cut.
-    for (const log of behind) if (log.size >= (this.catalogue.applied(log.id)?.end ?? 0)) log.keepCopy();
-    const newest = this.#logs.at(-1);
-    const last = newest && this.#newestOf(newest);
-    const lost = this.#untold(gone, behind);
-    this.#logs.push(beginLog(this.home.logs, this.keyring, this.system, last));
-    const found = lost.filter(({ body }) => this.#hasRoot(body)).map(({ body }) => body);
-    if (found.length > 0) this.#append(found.map((secret) => ({ type: "revision", clear: Buffer.alloc(0), secret })));
+    for (const log of reverted.behind) if (log.size >= (this.catalogue.applied(log.id)?.end ?? 0)) log.keepCopy();
+    const newest = this.#own.files.at(-1);
+    const last = newest?.underLock(newest.first, (head) => head);
+    const lost = untold(this.catalogue, reverted);
+    this.#own.begin(last);
+    const kept = lost.filter(({ body }) => hasRoot(this.catalogue, body, (number) => this.holds(number, lowestClass)));
+    if (kept.length > 0)
+      this.#append(kept.map(({ body }) => ({ type: "revision", clear: Buffer.alloc(0), secret: body })));
     await this.rebuild();
-    const kept = lost.length === 0 ? "" : `; ${found.length} of ${lost.length} newer revisions are kept under new ids`;
+    const told = lost.length === 0 ? "" : `; ${kept.length} of ${lost.length} newer revisions are kept under new ids`;
     this.#say(
-      applied.length === 0
-        ? "this home had no log of this device; it goes on in a new one"
-        : `this home was put back to an earlier state, or its log is damaged: the log ends before records that the catalogue knows. It goes on in a new log, and the index is made again${kept}`,
+      reverted.known
+        ? `this home was put back to an earlier state, or its log is damaged: the log ends before records that the catalogue knows. It goes on in a new log, and the index is made again${told}`
+        : "this home had no log of this device; it goes on in a new one",
     );
     return true;
-  }
-
-  /** Revisions that the catalogue knows and no log tells of any more, because their records are cut off or damaged. */
-  #untold(gone: readonly Buffer[], behind: readonly LogFile[]): RevisionRow[] {
-    const heads = new Map(behind.map((log) => [toHex(log.id), this.#newestOf(log).record.seq]));
-    for (const id of gone) heads.set(toHex(id), -1n);
-    return [...this.catalogue.revisions()].filter(({ log, seq }) => {
-      const head = heads.get(toHex(log));
-      return head !== undefined && seq > head;
-    });
-  }
-
-  #newestOf(log: LogFile): StoredRecord {
-    return log.underLock(log.first, (head) => head);
-  }
-
-  /** Is the root of this revision's tree still where the catalogue says? */
-  #hasRoot(body: Buffer): boolean {
-    const { tree } = decodeRevision(body).root;
-    const place = tree && this.catalogue.chunk(tree.id);
-    return tree === undefined || (place !== undefined && this.holds(place.segment, lowestClass));
   }
 
   /**
@@ -209,7 +221,7 @@ export class Store {
   async mendLogs(): Promise<number> {
     this.#use.exclusive();
     try {
-      const mended = this.#logs.filter((log) => log.mend()).length;
+      const mended = this.#own.files.filter((log) => log.mend()).length;
       if (mended > 0) await this.#revertedHome();
       return mended;
     } finally {
@@ -221,91 +233,63 @@ export class Store {
   async rebuild(): Promise<void> {
     this.#use.exclusive();
     // First see that every log reads to its end: where one does not, the old index is better than none.
-    for (const log of this.#logs) log.underLock(log.first, (head) => head);
+    for (const log of this.#own.files) log.underLock(log.first, (head) => head);
     this.catalogue.clear();
     for (const record of this.history())
-      if (record.type === recordTypes.release)
-        for (const name of decodeRelease(record.clear).names) this.#released.add(name.toString("latin1"));
+      if (record.type === recordTypes.release) this.#shelf.noteReleased(decodeRelease(record.clear).names);
     this.#apply();
-    const unlisted = [...segmentFiles(this.home)].filter((name) => this.catalogue.segmentByName(name) === undefined);
-    this.#listOrphans(unlisted.map((name) => ({ name, listing: undefined })));
+    this.#listOrphans([...segmentFiles(this.home)].map((name) => ({ name, listing: undefined })));
+    this.#applyKept();
     this.#use.shared();
   }
 
   #apply(): void {
-    for (const log of this.#logs) applyLog(this.catalogue, log, this.#headOf(log), this.keyring.epochs, this.#shelf);
-    this.#tables.clear();
+    for (const log of this.#own.files) {
+      const head = log.underLock(this.#knownPlace(log), (newest) => newest);
+      applyLog(this.catalogue, log, head, true, this.#reading);
+    }
+    this.#shelf.forgetFresh();
   }
 
-  readonly #shelf: Shelf = {
-    tableOf: (listing) => this.#tableOf(listing),
-    isWhole: ({ name, length }) => objectLength(this.home, name) === length,
-  };
-
-  #tableOf(listing: Listing): ReturnType<Shelf["tableOf"]> {
-    const fresh = this.#tables.get(listing.name.toString("latin1"));
-    if (fresh) return fresh;
-    // Listed once, released later in the same log: nobody misses it.
-    if (this.#released.has(listing.name.toString("latin1"))) return undefined;
-    try {
-      const { reader, table } = readTableOf(this.home, listing.name, listing.length, this.keyring.epochs);
-      if (!reader.header.salt.equals(listing.salt)) throw new Problem("damaged", "it is listed under another salt");
-      return { epoch: reader.header.epoch, table };
-    } catch (error) {
-      // One bad segment, or one bad sector, must not close the whole vault.
-      if (!(error instanceof Problem) || (error.code === "io" && errnoOf(error.cause) !== "EIO")) throw error;
-      this.#say(`segment ${hexStart(listing.name)} cannot be read: ${error.message}`);
-      return undefined;
-    }
+  /** Have a catalogue that was made anew know others' logs too. */
+  #applyKept(): void {
+    this.#kept.applyAll();
+    this.catalogue.setComplete();
   }
 
-  /** Sessions whose process is gone: list what they had sealed, and remove what they left unfinished. */
-  #listDeadSessions(): void {
-    for (const { path, temporaries } of sessionFiles(this.home.writers)) {
-      const lock = lockFile(path, false);
-      if (lock === undefined) continue;
-      try {
-        const notes = readFileSync(path, "latin1").split("\n").map(listingOf);
-        this.#listOrphans(notes.flatMap((listing) => (listing ? [{ name: listing.name, listing }] : [])));
-        for (const temporary of temporaries) tryUnlink(temporary);
-        tryUnlink(path);
-      } finally {
-        lock.close();
-      }
-    }
+  /** A record of an own log that is known to be good. */
+  #knownPlace(log: LogFile): StoredRecord {
+    return placeIn(this.catalogue, log) ?? log.first;
   }
 
   /** List sealed segments that no record lists, after checking every byte of them. */
-  #listOrphans(found: readonly { name: Buffer; listing: Listing | undefined }[]): void {
-    const sealed: SealedSegment[] = [];
-    for (const { name, listing } of found) {
-      const length = objectLength(this.home, name);
-      if (length === undefined || this.catalogue.segmentByName(name)) continue;
-      try {
-        verifyObject(this.home, name, length);
-        const { reader, table } = readTableOf(this.home, name, length, this.keyring.epochs);
-        const { kind: written, salt, epoch } = reader.header;
-        const kind = objectKinds[written === "data" ? "dataSegment" : "metadataSegment"];
-        const placed = listing ?? { name, length, kind, salt, class: defaultClass, adopted: false, fields: noFields };
-        // What was read may stand in memory only: it must be on the disk before a record relies on it.
-        syncSegment(this.home, name);
-        sealed.push({ listing: placed, epoch, table, tablePlace: undefined });
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        this.#say(`left alone: ${error.message}`);
-      }
-    }
+  #listOrphans(found: readonly Orphan[]): void {
+    const unlisted = found.filter(({ name }) => this.catalogue.segmentByName(name) === undefined);
+    const sealed = verified(this.home, this.keyring.epochs, unlisted, this.#say);
     if (sealed.length > 0) this.commit(sealed, []);
   }
 
-  /** Is the segment of this number here, whole in length, and placed at least as well as wanted? */
+  /**
+   * May a chunk in the segment of this number count as stored? It may where this device, or a log that it inherits,
+   * lists the segment, placed at least as well as wanted, and where it is here whole, or enough others signed that they
+   * hold it. What another device lists, that one may release.
+   */
   holds(number: number, wanted: PlacementClass): boolean {
     const row = this.catalogue.segment(number);
-    return (
-      row !== undefined &&
-      covers(row.listing.class, wanted) &&
-      objectLength(this.home, row.listing.name) === row.listing.length
-    );
+    if (row === undefined || !covers(row.listing.class, wanted) || this.catalogue.rank(row.log, row.seq) > 1)
+      return false;
+    const { name, length } = row.listing;
+    return this.#shelf.has(name, length) || this.ledger.copiesOf(name) >= Math.max(1, wanted.minimum);
+  }
+
+  /** Does all that this device has listed count as stored? Then content whose first chunk does is there whole. */
+  holdsAll(wanted: PlacementClass): boolean {
+    for (const { number, log, seq } of this.catalogue.segments()) {
+      const rank = this.catalogue.rank(log, seq);
+      // Of a log that is inherited only up to a record, content may reach beyond it.
+      if (rank === 1 || (rank === 0 && !this.holds(number, wanted))) return false;
+    }
+    return true;
   }
 
   /** Begin a writing run. */
@@ -324,51 +308,32 @@ export class Store {
     }
     const all = [...lists, ...bodies];
     if (all.length === 0) return [];
-    for (const segment of sealed) this.#tables.set(segment.listing.name.toString("latin1"), segment);
+    this.#shelf.remember(sealed);
     const records = this.#append(all);
     this.#apply();
     return records;
   }
 
   #append(bodies: RecordBodies): LogRecord[] {
-    const log = this.#log;
-    const from = placeIn(this.catalogue, log);
-    if (from === undefined)
+    this.#own.refresh();
+    if (this.#isCopy) {
+      // When the home was opened, the disk was too full for it.
+      this.#goOn();
+      this.#use.shared();
+    } else this.#goOn();
+    return this.#own.append(bodies, (log) => {
+      const place = placeIn(this.catalogue, log);
+      if (place) return place;
       throw new Problem(
         "damaged",
         "this home was put back to an earlier state while it was in use; run the command again",
       );
-    return log.underLock(from, (head) => {
-      const records: LogRecord[] = [];
-      let last = head.record;
-      for (const { type, clear, secret } of bodies) {
-        const now = this.system.now();
-        const record = sealRecord(
-          {
-            type: recordTypes[type],
-            vault: this.keyring.vault,
-            log: log.id,
-            seq: last.seq + 1n,
-            previous: last.id,
-            time: now > last.time ? now : last.time + 1n,
-            clear,
-            secret,
-          },
-          this.keyring.epoch,
-          this.keyring.device,
-          this.system.random,
-        );
-        records.push(record);
-        last = record;
-      }
-      log.append(head, records);
-      return records;
     });
   }
 
   /** Every record of this device's logs, checked from each genesis on. Problem("damaged") where history is broken. */
   *history(): Generator<LogRecord> {
-    for (const log of this.#logs) {
+    for (const log of this.#own.files) {
       yield log.genesis;
       const head = log.underLock(log.first, (newest) => newest);
       for (const { record } of log.after(log.first)) {
@@ -378,47 +343,12 @@ export class Store {
     }
   }
 
-  /** Take in what another process of this home has committed. True where there was something. Cheap where there was not. */
-  refresh(): boolean {
-    return false;
+  /** Every record of the vault's other logs that are kept here, as far as they read. */
+  othersHistory(): Generator<LogRecord> {
+    return this.#kept.history();
   }
 
-  /** How far every log is known here: this device's own, and others' of known vaults. */
-  heads(): Head[] {
-    return [];
-  }
-
-  /** Records of any known log from this number on, at most so many bytes; never one that is not on the disk. */
-  recordsOf(_log: Buffer, _from: bigint, _maxBytes: number): Buffer[] {
-    return [];
-  }
-
-  /** Take records that somebody sent, and apply them. @param allowed is this vault one that is kept here? */
-  acceptRecords(_log: Buffer, _records: readonly Buffer[], _allowed: (vault: Buffer) => boolean): Accepted {
-    return { outcome: "refused", why: "not written yet" };
-  }
-
-  /** Take a record as proof that a log has two branches. */
-  acceptFork(_log: Buffer, _record: Buffer): Accepted {
-    return { outcome: "refused", why: "not written yet" };
-  }
-
-  /** Of a frozen log: the two records that prove it. */
-  evidenceOf(_log: Buffer): Buffer[] {
-    return [];
-  }
-
-  /** Somebody knew more of a log of this device: it is taken, and this device goes on in a new log. */
-  acceptOwnTail(log: Buffer, records: readonly Buffer[]): void {
-    this.acceptRecords(log, records, () => true);
-  }
-
-  /** Go on in a new log, and say why. */
-  beginAnew(why: string): void {
-    this.#say(why);
-  }
-
-  /** Where what is not here is asked for; joined from above. */
+  /** Where bytes come from that are not here; settable, because it comes from further up. */
   get source(): Source | undefined {
     return this.reader.source;
   }
@@ -427,29 +357,135 @@ export class Store {
     this.reader.source = source;
   }
 
-  /** Does this device write this log? */
+  /** Take in what another process of this home has committed. True where there was something. Cheap where there was not. */
+  refresh(): boolean {
+    if (this.#own.refresh() || this.#own.files.some((log) => this.catalogue.applied(log.id)?.end !== log.size))
+      this.#apply();
+    let seen = this.catalogue.revisionsStamp().toString("latin1");
+    for (const { id } of this.#own.files) seen += this.catalogue.applied(id)?.id.toString("latin1");
+    const changed = seen !== this.#seen;
+    this.#seen = seen;
+    return changed;
+  }
+
+  /** How far every log is known here: this installation's own, and others' of known vaults. */
+  heads(): Head[] {
+    const own = this.#own.files.flatMap((log) => {
+      const row = this.catalogue.applied(log.id);
+      return row
+        ? [{ scope: row.scope, log: row.log, device: row.device, seq: row.seq, id: row.id, frozen: log.isFrozen }]
+        : [];
+    });
+    return [...own, ...this.#kept.heads()];
+  }
+
+  /** Records of any known log from this number on, at most so many bytes; never one that is not on the disk. */
+  recordsOf(log: Buffer, from: bigint, maxBytes: number): Buffer[] {
+    const own = this.#own.find(log);
+    if (own === undefined) return this.#kept.records(log, from, maxBytes);
+    // What the catalogue has applied was on the disk before.
+    const end = this.catalogue.applied(log)?.end ?? 0;
+    return own.from(from, end, maxBytes).map(({ bytes }) => bytes);
+  }
+
+  /**
+   * Take records of one log that somebody sent, in order, and apply them. Whatever they are, this throws only where this
+   * machine's disk fails. @param allowed is this vault one that is kept here?
+   */
+  acceptRecords(log: Buffer, records: readonly Buffer[], allowed: (vault: Buffer) => boolean): Accepted {
+    const own = this.#own.find(log);
+    if (own) return this.#acceptOwn(own, records, judge);
+    const [first] = records;
+    const record = first === undefined ? "no records" : decoded(first);
+    if (typeof record === "string") return { outcome: "refused", why: record };
+    if (!allowed(record.vault)) return { outcome: "refused", why: "a vault that is not kept here" };
+    return this.#kept.accept(record.vault, log, records);
+  }
+
+  /**
+   * Take a record as proof that a log has two branches. "known" where it is ours, "gap" where too little is here to say
+   * so. Where the log is this installation's own and newest one, another is begun at once.
+   */
+  acceptFork(log: Buffer, record: Buffer): Accepted {
+    const own = this.#own.find(log);
+    if (own === undefined) return this.#kept.freeze(log, record);
+    return this.#acceptOwn(own, [record], (file, head, [theirs]) => judgeFork(file, head, theirs as LogRecord));
+  }
+
+  #acceptOwn(
+    log: LogFile,
+    bytes: readonly Buffer[],
+    how: (file: LogFile, head: StoredRecord, records: readonly LogRecord[]) => Judgement,
+    maxBytes?: number,
+  ): Accepted {
+    if (log.isFrozen) return { outcome: "frozen" };
+    const records = inRow(log.id, log.scope, bytes, maxBytes);
+    if (typeof records === "string") return { outcome: "refused", why: records };
+    if (records.length === 0) return { outcome: "known" };
+    const wasNewest = this.#own.newest === log;
+    const judgement = this.#own.take(log, this.#knownPlace(log), (file, head) => how(file, head, records));
+    const headNow = (): Head | undefined => this.heads().find((head) => head.log.equals(log.id));
+    if (judgement.outcome === "gap") return { outcome: "gap", head: headNow() };
+    if (judgement.outcome !== "append" && judgement.outcome !== "fork") return judgement;
+    // What the tail lists may well be gone from here: it is wanted, and no damage.
+    this.#shelf.expectsGaps = true;
+    try {
+      this.#apply();
+    } finally {
+      this.#shelf.expectsGaps = false;
+    }
+    // Of a fork its finder tells, see `beginAnew`.
+    if (wasNewest && judgement.outcome === "append") this.#say(outrun);
+    if (judgement.outcome === "append") return { outcome: "accepted", head: headNow() as Head };
+    return { outcome: "fork", mine: judgement.mine.bytes, theirs: judgement.theirs.bytes };
+  }
+
+  /** Of a frozen log: the two records that prove it. */
+  evidenceOf(log: Buffer): Buffer[] {
+    const own = this.#own.find(log);
+    const head = own && this.catalogue.applied(log);
+    return own && head ? this.#own.evidence(own, head) : this.#kept.evidence(log);
+  }
+
+  /** Somebody knew more of a log of this device: all of it is taken, this device goes on in a new log, and it is said. */
+  acceptOwnTail(log: Buffer, records: readonly Buffer[]): Accepted {
+    const own = this.#own.find(log);
+    return own ? this.#acceptOwn(own, records, judge, Number.POSITIVE_INFINITY) : { outcome: "gap", head: undefined };
+  }
+
+  /** Go on in a new log, and say why. Where one was begun when the fork was found that this is about, it is only said. */
+  beginAnew(why: string): void {
+    this.#own.refresh();
+    const { newest } = this.#own;
+    const before = newest.isNew ? newest.predecessor : undefined;
+    if (before && this.#own.find(before.log)?.isFrozen) this.#say(why);
+    else this.#begin(why);
+  }
+
+  #begin(why: string): void {
+    this.#own.beginBehind(this.#knownPlace(this.#own.newest));
+    this.#apply();
+    this.#say(why);
+  }
+
+  /** Does this installation write this log, or has it? */
   isOwn(log: Buffer): boolean {
-    return this.#logs.some(({ id }) => id.equals(log));
+    return this.#own.find(log) !== undefined;
   }
 
   async close(): Promise<void> {
     await this.catalogue.close();
     if (!this.catalogue.failed) sealCatalogue(this.home);
-    for (const log of this.#logs) log.close();
+    this.#own.close();
+    this.#kept.close();
     this.#use.end();
   }
 }
 
+const forked =
+  "another copy of this home has written to its log: both branches are kept, and this home goes on in a new log";
+const outrun =
+  "others know newer records of this home's log than it had: they are taken back, and this home goes on in a new log";
+
 /** How often opening is tried where it must be alone: half a minute at most beside others that also come and go. */
 const attemptsToBeAlone = 100;
-function listingOf(line: string): Listing | undefined {
-  if (!/^([0-9a-f]{2})+$/.test(line)) return undefined;
-  try {
-    const from = new Reader(Buffer.from(line, "hex"), "session note");
-    const listing = readListing(from);
-    from.end();
-    return listing;
-  } catch {
-    return undefined;
-  }
-}

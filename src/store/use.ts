@@ -37,11 +37,12 @@ export class Use {
     return native().lock(this.#fd, true, false);
   }
 
-  exclusive(): void {
+  /** @param why nobody else may be here: the beginning of what is said where somebody is */
+  exclusive(why = "the index has to be made again"): void {
     if (!this.tryExclusive())
       throw new Problem(
         "busy",
-        "the index has to be made again, but another bcoopfs process uses this home; stop it (umount) and run this again",
+        `${why}, but another bcoopfs process uses this home; stop it (umount) and run this again`,
       );
   }
 

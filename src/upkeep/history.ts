@@ -14,7 +14,7 @@ import type { Findings } from "./findings.js";
 
 /** What the logs say is there. */
 export interface Recorded {
-  /** segments that are listed and not released, by name as hex */
+  /** segments that are listed and not released by any log of the vault, by name as hex */
   readonly listings: ReadonlyMap<string, Listing>;
 }
 
@@ -24,13 +24,18 @@ const patienceMs = 2000;
 /** Read and verify every record; compare revisions with the catalogue. */
 export async function checkHistory(vault: Vault, pace: Pace, findings: Findings): Promise<Recorded> {
   // What the catalogue knew before we began to read must be in the logs; what they say must be in it soon after.
-  const known = [...vault.store.catalogue.revisions()].map(({ id }) => id);
+  const { catalogue } = vault.store;
+  const known = [...catalogue.revisions()].filter(({ log }) => catalogue.applied(log)?.own).map(({ id }) => id);
   findings.phase("logs", 0);
   const history = new History(vault, findings);
   try {
     for (const record of vault.store.history()) {
-      history.read(record);
+      history.read(record, true);
       findings.done = ++findings.records;
+      if (pace.due(1)) await pace.rest();
+    }
+    for (const record of vault.store.othersHistory()) {
+      history.read(record, false);
       if (pace.due(1)) await pace.rest();
     }
   } catch (error) {
@@ -46,6 +51,8 @@ class History implements Recorded {
   readonly #vault: Vault;
   readonly #findings: Findings;
   readonly listings = new Map<string, Listing>();
+  /** by the same name: which log lists it */
+  readonly #listers = new Map<string, string>();
   readonly #revisions = new Set<string>();
   readonly #forgotten = new Set<string>();
   readonly #heads = new Map<string, LogRecord>();
@@ -57,12 +64,14 @@ class History implements Recorded {
     this.#findings = findings;
   }
 
-  read(record: LogRecord): void {
+  /** @param own of this device, which must understand all that it wrote */
+  read(record: LogRecord, own: boolean): void {
     this.#heads.set(toHex(record.log), record);
     try {
       this.#take(record);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      if (!own) return;
       this.#findings.found("log", hexStart(record.log), `record ${record.seq} cannot be understood: ${error.message}`);
     }
   }
@@ -70,14 +79,23 @@ class History implements Recorded {
   #take(record: LogRecord): void {
     const { type, clear } = record;
     if (type === recordTypes.list)
-      for (const listing of decodeListings(clear).listings) this.listings.set(toHex(listing.name), listing);
-    else if (type === recordTypes.release)
-      for (const name of decodeRelease(clear).names) this.listings.delete(toHex(name));
-    else if (type === recordTypes.revision) this.#revision(record);
+      for (const listing of decodeListings(clear).listings) this.#list(listing, toHex(record.log));
+    else if (type === recordTypes.release) {
+      for (const name of decodeRelease(clear).names)
+        if (this.#listers.get(toHex(name)) === toHex(record.log)) this.listings.delete(toHex(name));
+    } else if (type === recordTypes.revision) this.#revision(record);
     else if (type === recordTypes.forget) {
       const { revisions, undo } = decodeForget(this.#open(record));
       for (const id of revisions) this.#forgotten[undo ? "delete" : "add"](toHex(id));
     }
+  }
+
+  /** This device's own logs are read first, and have the first word on what they list. */
+  #list(listing: Listing, log: string): void {
+    const name = toHex(listing.name);
+    if (this.listings.has(name) && this.#listers.get(name) !== log) return;
+    this.listings.set(name, listing);
+    this.#listers.set(name, log);
   }
 
   #open(record: LogRecord): Buffer {

@@ -31,7 +31,9 @@ export async function rebuildIndex(vault: Vault): Promise<RebuildSummary> {
   const unreadable: Buffer[] = [];
   for (const { listing, frames } of store.catalogue.segments()) {
     segments++;
-    if (frames.length === 0 && presenceOf(store, listing) !== "peers") unreadable.push(listing.name);
+    const presence = presenceOf(store, listing);
+    // What is in a lost one may be known all the same, from its table object.
+    if (presence === "nowhere" || (presence === "here" && frames.length === 0)) unreadable.push(listing.name);
   }
   if (unreadable.length > 0) dropStatSheets(home.stat);
   const counts = { chunks: 0, revisions: 0 };

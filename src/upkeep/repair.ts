@@ -19,6 +19,7 @@ import { decodeTableObject, type Table } from "../format/table.js";
 import type { SegmentRow } from "../store/catalogue.js";
 import { makeFolder } from "../store/home.js";
 import { objectFile, verifyObject } from "../store/objects.js";
+import { isOthers } from "../store/presence.js";
 import type { Session } from "../store/session.js";
 import type { Vault } from "../vault/vault.js";
 import { dropStatSheets, type RebuildSummary, rebuildIndex } from "./rebuild.js";
@@ -49,7 +50,8 @@ export async function repair(vault: Vault, signal: AbortSignal, on: (mended: Men
   for (const row of [...vault.store.catalogue.segments()]) {
     await pace.rest();
     if (isWhole(vault, row)) continue;
-    const peers = vault.store.ledger.copiesOf(row.listing.name);
+    const written = isOthers(vault.store.catalogue, row.listing.name) ? 1 : 0;
+    const peers = Math.max(written, vault.store.ledger.copiesOf(row.listing.name));
     // Not here is no damage where others have it.
     if (peers > 0 && objectFile(vault.home, row.listing.name) === undefined) continue;
     const aside = setAside(vault, row.listing.name);

@@ -138,8 +138,13 @@ class SegmentCheck {
 
   /** Segments that only the index knows. */
   unlistedRows(recorded: Recorded): void {
-    for (const { number, listing } of this.#vault.store.catalogue.segments())
-      if (number <= this.#last && !recorded.listings.has(listing.name.toString("hex")))
+    const { catalogue } = this.#vault.store;
+    for (const { number, listing, log, seq } of catalogue.segments())
+      if (
+        number <= this.#last &&
+        catalogue.rank(log, seq) === 0 &&
+        !recorded.listings.has(listing.name.toString("hex"))
+      )
         this.#findings.found("index", hexStart(listing.name), `the index knows a segment that no log lists; ${remedy}`);
   }
 

@@ -7,6 +7,7 @@
  *   HOST/FILESET@…         where several devices have a fileset of that name
  * @module
  */
+import { compareBytes } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import { didYouMean, formatTimeUtc, isName, type LocalToUtc, parseTimeSpan, systemLocalToUtc } from "../base/units.js";
 import { decodeRevision, type RevisionBody } from "../format/revision.js";
@@ -19,25 +20,28 @@ export interface Revision extends RevisionBody {
   /** nanoseconds since 1970; strictly growing within a device */
   readonly time: bigint;
   readonly device: Buffer;
-  /** position in the order of the logs: what "newest" means */
-  readonly order: number;
 }
 
 export function revisionOf(row: RevisionRow): Revision {
-  return { ...decodeRevision(row.body), id: row.id, time: row.time, device: row.device, order: row.order };
+  return { ...decodeRevision(row.body), id: row.id, time: row.time, device: row.device };
+}
+
+/** Which of two revisions is older, below 0 where it is the first: by their times, the same on every machine. */
+export function byAge(a: Revision, b: Revision): number {
+  return a.time === b.time ? compareBytes(a.id, b.id) : a.time < b.time ? -1 : 1;
 }
 
 /** Decoded once for as long as a catalogue is open; one command asks several times. */
-const decoded = new WeakMap<Catalogue, Map<number, Revision>>();
+const decoded = new WeakMap<Catalogue, Map<string, Revision>>();
 
-/** All revisions, oldest first by the order of the logs. */
+/** All revisions of the vault's devices, oldest first by their times. */
 export function* allRevisions(catalogue: Catalogue): Generator<Revision> {
-  const known = decoded.get(catalogue) ?? new Map<number, Revision>();
+  const known = decoded.get(catalogue) ?? new Map<string, Revision>();
   decoded.set(catalogue, known);
   for (const row of catalogue.revisions()) {
-    const before = known.get(row.order);
-    const revision = before?.id.equals(row.id) ? before : revisionOf(row);
-    if (revision !== before) known.set(row.order, revision);
+    const id = row.id.toString("latin1");
+    const revision = known.get(id) ?? revisionOf(row);
+    known.set(id, revision);
     yield revision;
   }
 }
@@ -132,7 +136,7 @@ function findByTime(catalogue: Catalogue, name: string, when: string, toUtc: Loc
   );
 }
 
-/** Folder names in the mount: whole seconds, further ones of the same second with .2, .3 … in log order. */
+/** Folder names in the mount: whole seconds, further ones of the same second with .2, .3 … by age. */
 export function folderNames(revisions: readonly Revision[]): Map<string, Revision> {
   const named = new Map<string, Revision>();
   for (const revision of revisions) {

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
 import { noFields } from "../../src/format/fields.js";
 import { defaultClass, type Listing, objectKinds } from "../../src/format/listing.js";
-import { Catalogue, type ChunkPlace } from "../../src/store/catalogue.js";
+import { Catalogue, type ChunkPlace, type LogRow } from "../../src/store/catalogue.js";
 import { chances, noise, rowsOf, seed, workFolder } from "../support/store-home.js";
 
 const where = workFolder();
@@ -30,6 +30,11 @@ function place(segment: number): ChunkPlace {
   return { segment, frame: chance(65_536), offset: chance(8 << 20), length: chance(4 << 20), type };
 }
 
+function logRow(row: Partial<LogRow>): LogRow {
+  const none = { seq: 0n, id: id(3), start: 0, end: 9 };
+  return { log: id(1), scope: id(4), device: id(2), own: true, frozen: false, ...none, ...row };
+}
+
 /** Fill a catalogue by numbers alone. */
 function fill(catalogue: Catalogue, from: number, count: number): void {
   for (let n = from; n < from + count; n++)
@@ -39,7 +44,13 @@ function fill(catalogue: Catalogue, from: number, count: number): void {
         boxBytes: 99,
         rawBytes: chance(9),
       }));
-      const number = catalogue.addSegment({ listing: listing(n), epoch: chance(3), frames });
+      const number = catalogue.addSegment({
+        listing: listing(n),
+        log: id(1),
+        seq: BigInt(n),
+        epoch: chance(3),
+        frames,
+      });
       for (let i = 0; i < 20; i++) catalogue.putChunk(id(n * 100 + i + 1e7), place(number));
       const body = noise(chance(60_000), n);
       const row = {
@@ -51,7 +62,7 @@ function fill(catalogue: Catalogue, from: number, count: number): void {
         body,
       };
       catalogue.addRevision(row);
-      catalogue.setApplied({ log: id(1), seq: BigInt(n), id: row.id, start: n * 10, end: n * 10 + 10 });
+      catalogue.setApplied(logRow({ seq: BigInt(n), id: row.id, start: n * 10, end: n * 10 + 10 }));
     });
 }
 
@@ -62,6 +73,8 @@ test("rows come back as they were put, also after reopening", async () => {
   const put = catalogue.write(() => {
     const row = {
       listing: listing(7),
+      log: id(11),
+      seq: 2n ** 63n - 1n,
       epoch: 3,
       frames: [{ offset: 112, boxBytes: 900, rawBytes: 12_000 }],
     };
@@ -70,9 +83,14 @@ test("rows come back as they were put, also after reopening", async () => {
     catalogue.putChunk(id(9), chunk);
     const revision = { id: id(10), log: id(11), seq: 2n ** 63n, device: id(12), time: -5n, body: noise(500, 1) };
     catalogue.addRevision(revision);
-    const applied = { log: id(11), seq: 2n ** 64n - 1n, id: id(10), start: 4000, end: 2 ** 45 };
+    const older = { ...revision, id: id(20), time: -6n };
+    const newer = { ...revision, id: id(21), time: 2n ** 63n - 1n };
+    for (const one of [newer, older]) catalogue.addRevision(one);
+    const applied = logRow({ log: id(11), seq: 2n ** 64n - 1n, id: id(10), start: 4000, end: 2 ** 45, frozen: true });
     catalogue.setApplied(applied);
-    return { segment: { ...row, number }, chunk, revision: { ...revision, order: 1 }, applied };
+    const heir = { heir: id(12), log: id(11), upTo: 2n ** 64n - 1n, inherits: true };
+    catalogue.addHeir(heir);
+    return { segment: { ...row, number }, chunk, revision, older, newer, applied, heir };
   });
   for (let round = 0; round < 2; round++) {
     assert.equal(put.segment.number, 1);
@@ -82,10 +100,12 @@ test("rows come back as they were put, also after reopening", async () => {
     assert.deepEqual([...catalogue.segments()], [put.segment]);
     assert.deepEqual(catalogue.chunk(id(9)), put.chunk);
     assert.deepEqual(catalogue.revision(id(10)), put.revision);
-    assert.deepEqual([...catalogue.revisions()], [put.revision]);
+    assert.deepEqual([...catalogue.revisions()], [put.older, put.revision, put.newer]);
     assert.deepEqual([...catalogue.revisionIdsFrom(id(10).subarray(0, 3))], [id(10)]);
     assert.deepEqual(catalogue.applied(id(11)), put.applied);
-    assert.deepEqual(catalogue.appliedLogs(), [id(11)]);
+    assert.deepEqual([...catalogue.logs()], [put.applied]);
+    assert.deepEqual([...catalogue.heirs(id(11))], [put.heir]);
+    assert.deepEqual([...catalogue.heirs(id(12))], []);
     assert.equal(catalogue.chunk(id(99)), undefined);
     assert.equal(catalogue.segment(2), undefined);
     assert.equal(catalogue.segmentByName(id(99)), undefined);
@@ -106,7 +126,7 @@ test("a transaction that fails leaves nothing, in rows, counters or sum", async 
   for (const error of [new Problem("damaged", "x"), new Error("x")])
     assert.throws(() =>
       catalogue.write(() => {
-        const number = catalogue.addSegment({ listing: listing(50), epoch: 0, frames: [] });
+        const number = catalogue.addSegment({ listing: listing(50), log: id(1), seq: 0n, epoch: 0, frames: [] });
         catalogue.putChunk(id(52), place(number));
         catalogue.segment(number);
         throw error;
@@ -166,7 +186,7 @@ test("cleared and filled again in the same way, it is the same", async () => {
         const salt = id(n + 1);
         const kind = objectKinds.dataSegment;
         const one = { name: id(n), length: 65_536, kind, salt, class: defaultClass, adopted: false, fields: noFields };
-        const number = catalogue.addSegment({ listing: one, epoch: 0, frames: [] });
+        const number = catalogue.addSegment({ listing: one, log: id(1), seq: 0n, epoch: 0, frames: [] });
         catalogue.addTablePlace({ salt, table: id(n + 3), holder: id(n + 4) });
         catalogue.putChunk(id(n + 2), { segment: number, frame: 0, offset: n, length: n, type: "data" });
       });

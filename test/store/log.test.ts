@@ -9,7 +9,7 @@ import { Problem } from "../../src/base/errors.js";
 import { realSystem } from "../../src/base/system.js";
 import { openRecord } from "../../src/format/record.js";
 import { LogFile, type StoredRecord } from "../../src/store/log.js";
-import { beginLog, openOwnLogs } from "../../src/store/own-logs.js";
+import { beginLog, OwnLogs } from "../../src/store/own-logs.js";
 import { keyringAt, newHome, workFolder } from "../support/store-home.js";
 import { appendNote, noteAfter } from "../support/store-notes.js";
 
@@ -193,16 +193,16 @@ test("a device's logs come oldest first, each naming the one that it goes on fro
   const two = beginLog(folder, keyring, realSystem, headOf(one));
   const three = beginLog(folder, keyring, realSystem, headOf(two));
   assert.ok(three.genesis.time > two.genesis.time);
-  assert.deepEqual(two.origin.predecessor, { log: one.id, seq: 1n, id: headOf(one).record.id });
+  assert.deepEqual(two.predecessor, { log: one.id, seq: 1n, id: headOf(one).record.id });
   const stranger = keyringAt(newHome(join(where, "other")));
   beginLog(folder, stranger, realSystem, undefined).close();
   writeFileSync(join(folder, `${"f".repeat(64)}.tmp`), "half a log");
-  const logs = openOwnLogs(folder, keyring.device.publicKey);
+  const logs = new OwnLogs(folder, keyring, realSystem);
   assert.deepEqual(
-    logs.map(({ id }) => id),
+    logs.files.map(({ id }) => id),
     [one.id, two.id, three.id],
   );
-  for (const log of [one, two, three, ...logs]) log.close();
+  for (const log of [one, two, three, logs]) log.close();
   truncateSync(join(folder, three.id.toString("hex")), 10);
-  assert.throws(() => openOwnLogs(folder, keyring.device.publicKey), damaged);
+  assert.throws(() => new OwnLogs(folder, keyring, realSystem), damaged);
 });

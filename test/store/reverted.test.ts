@@ -73,7 +73,7 @@ test("old logs under a newer catalogue: a new log that goes on from the last rec
   const added = logsOf(home).find((other) => other !== name) as string;
   const [old, fresh] = [name, added].map((one) => LogFile.open(join(home.path, "logs", one))) as [LogFile, LogFile];
   const head = old.underLock(old.first, (newest) => newest);
-  assert.deepEqual(fresh.origin.predecessor, { log: old.id, seq: head.record.seq, id: head.record.id });
+  assert.deepEqual(fresh.predecessor, { log: old.id, seq: head.record.seq, id: head.record.id });
   old.close();
   fresh.close();
 });
@@ -135,9 +135,19 @@ test("an old catalogue under newer logs is replayed, in the same log", async () 
   await goesOn(home, [...early, ...late], undefined, 1);
 });
 
-test("a home put back whole: nothing to notice from within", async () => {
+const copiedLine = /^bcoopfs: this home was copied, moved or put back from a copy: it goes on in a new log\n$/;
+
+test("a home put back whole from a copy: its mark is another file, so it goes on in a new log", async () => {
   const { home, early, putBack } = await grown("");
   putBack();
+  await goesOn(home, early, copiedLine, 2);
+});
+
+test("a home put back whole with a disk image, mark and all: nothing to notice from within", async () => {
+  const { home, early, putBack } = await grown("");
+  putBack();
+  // Only an image of the disk brings back the inode and birth time that the mark holds: here it is left anew.
+  rmSync(homeAt(home.path).installed);
   await goesOn(home, early, undefined, 1);
 });
 

@@ -103,9 +103,13 @@ export async function checkRebuilt(store: Store): Promise<void> {
   store.catalogue.walk();
 }
 
-/** A copy of a home that nobody has open. */
+/**
+ * A copy of a home that nobody has open, standing for the home itself as it was: without the mark by which a copy knows
+ * that it is one and goes on in a new log.
+ */
 export function copyHome(home: Home, path: string): Home {
   cpSync(home.path, path, { recursive: true, preserveTimestamps: true });
+  rmSync(homeAt(path).installed, { force: true });
   return homeAt(path);
 }
 

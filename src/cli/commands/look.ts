@@ -44,14 +44,14 @@ export async function viewOf(
   text: string,
   output: Output,
 ): Promise<{ view: View; path: readonly Buffer[] | undefined }> {
-  const { allRevisions, findRevision, parseReference } = await import("../../vault/revisions.js");
+  const { allRevisions, byAge, findRevision, parseReference } = await import("../../vault/revisions.js");
   const { MetadataCache, View } = await import("../../vault/view.js");
   const reference = parseReference(rawArgument(text));
   const revision = findRevision(vault.store.catalogue, reference.revision);
   if (reference.revision.endsWith("@latest")) {
     let newer = 0;
     for (const other of allRevisions(vault.store.catalogue))
-      if (other.order > revision.order && other.fileset.equals(revision.fileset)) newer++;
+      if (byAge(other, revision) > 0 && other.fileset.equals(revision.fileset)) newer++;
     if (newer > 0)
       output.note(
         `note: ${plural(newer, "newer revision")} of ${revision.filesetName} ${newer === 1 ? "is" : "are"} partial; this is the newest complete one`,
