@@ -174,8 +174,6 @@ export const swarm = {
   earlyProofs: 256,
   /** questions for records open at one peer, each for another log */
   recordAsks: 8,
-  /** a tail of this device's own log that peers know and it does not */
-  ownTailBytes: 64 * MiB,
   /** between two statements to one peer of what is held or new */
   statementMs: 1_000,
 } as const;

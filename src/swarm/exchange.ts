@@ -3,14 +3,15 @@
  * one question per log is open, so nothing comes twice; who does not answer in time is passed over.
  *
  * What contradicts itself is kept out by proof alone: records without the right signature cut the link that they came
- * over; two valid records at one place freeze the log on every side.
+ * over; two valid records at one place freeze the log on every side. A log of this device's own that others know further,
+ * or otherwise, is taken like any other; the store then goes on in a new one.
  * @module
  */
 import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import { swarm, wire } from "../base/limits.js";
 import type { Head, RoomMessage } from "../format/message.js";
-import { decodeRecord, type LogRecord } from "../format/record.js";
+import { decodeRecord } from "../format/record.js";
 import { Forks } from "./forks.js";
 import type { Heads } from "./heads.js";
 import type { Peer, Room } from "./room.js";
@@ -21,8 +22,6 @@ type Of<T extends RoomMessage["type"]> = Extract<RoomMessage, { type: T }>;
 /** A question for records that has no answer yet. */
 interface Ask {
   readonly from: bigint;
-  /** records of a log of our own that came before these and are not taken yet */
-  readonly tail: readonly Buffer[];
   /** ends the time until others are asked too */
   cancel(): void;
 }
@@ -119,17 +118,17 @@ export class Exchange {
     if (mine === undefined && this.#heads.count(theirs.scope) >= swarm.logsPerVault) return;
     const { open, queue } = this.#asked.get(peer) as Asked;
     if (open.size >= swarm.recordAsks) queue.set(key, log);
-    else this.#ask(peer, log, wantedFrom(mine, theirs) as bigint, []);
+    else this.#ask(peer, log, wantedFrom(mine, theirs) as bigint);
   }
 
-  #ask(peer: Peer, log: Buffer, from: bigint, tail: readonly Buffer[]): void {
+  #ask(peer: Peer, log: Buffer, from: bigint): void {
     const key = toHex(log);
     const cancel = this.#room.system.after(swarm.stallSeconds * 1000, () => {
       if (this.#awaited.get(key) === peer) this.#awaited.delete(key);
       this.#consider(log);
     });
     this.#awaited.set(key, peer);
-    this.#asked.get(peer)?.open.set(key, { from, tail, cancel });
+    this.#asked.get(peer)?.open.set(key, { from, cancel });
     peer.send({ type: "askRecords", log, from });
   }
 
@@ -163,50 +162,25 @@ export class Exchange {
   }
 
   #take(peer: Peer, log: Buffer, ask: Ask, records: readonly Buffer[]): void {
+    const { store } = this.#room;
     const theirs = this.#heads.said(peer, log);
     if (theirs === undefined || !this.#room.accepts(theirs.scope)) return;
-    const first = records[0] && firstOf(records[0], log, ask.from);
-    if (first === undefined) this.#heads.unsay(peer, log);
-    else if (this.#room.store.isOwn(log)) this.#takeOwn(peer, theirs, ask, first, records);
-    else this.#takeOthers(peer, theirs, ask, records);
-  }
-
-  #takeOthers(peer: Peer, theirs: Head, ask: Ask, records: readonly Buffer[]): void {
-    const result = this.#room.store.acceptRecords(theirs.log, records, (vault) => this.#room.accepts(vault));
+    if (records[0] === undefined || !isReadable(records[0], log, ask.from)) {
+      this.#heads.unsay(peer, log);
+      return;
+    }
+    const result = store.acceptRecords(log, records, (vault) => this.#room.accepts(vault));
     if (result.outcome === "accepted") {
       this.#room.space.wrote();
-      this.#heads.note(result.head);
+      // This home was put back to an earlier state: the store goes on in a new log, which is not told of here.
+      if (store.isOwn(log)) {
+        this.#room.emit({ type: "own-log-ahead", log, records: records.length });
+        this.#heads.look();
+      } else this.#heads.note(result.head);
       this.#forks.grown(result.head);
-    } else if (result.outcome === "gap" && result.head !== undefined && ask.from > result.head.seq)
-      // Its records do not follow ours: the one that stands in the place of our last shows why.
-      this.#ask(peer, theirs.log, result.head.seq, []);
-    else if (result.outcome === "fork") this.#forks.found(theirs);
+    } else if (result.outcome === "fork") this.#forks.found(theirs);
     else if (result.outcome === "refused" && this.#room.accepts(theirs.scope)) violation(result.why);
-    else this.#heads.unsay(peer, theirs.log);
-  }
-
-  /** A peer knows more of a log of our own than we do: this home was put back to an earlier state. */
-  #takeOwn(peer: Peer, theirs: Head, ask: Ask, first: LogRecord, records: readonly Buffer[]): void {
-    const { log } = theirs;
-    const mine = this.#heads.get(log) as Head;
-    if (ask.from <= mine.seq) {
-      if (!this.#forks.weigh(theirs, records[0] as Buffer, peer)) this.#heads.unsay(peer, log);
-      return;
-    }
-    if (ask.tail.length === 0 && !sameBytes(first.previous, mine.id)) {
-      this.#ask(peer, log, mine.seq, []);
-      return;
-    }
-    const tail = [...ask.tail, ...records];
-    const bytes = tail.reduce((sum, { length }) => sum + length, 0);
-    const next = ask.from + BigInt(records.length);
-    if (next <= theirs.seq && bytes < swarm.ownTailBytes) {
-      this.#ask(peer, log, next, tail);
-      return;
-    }
-    this.#room.store.acceptOwnTail(log, tail);
-    this.#room.emit({ type: "own-log-ahead", log, records: tail.length });
-    this.#heads.look();
+    else this.#heads.unsay(peer, log);
   }
 
   /** There is room on the disk again, or the coop has changed: all logs are looked at. */
@@ -227,15 +201,14 @@ function wantedFrom(mine: Head | undefined, theirs: Head): bigint | undefined {
   return theirs.seq === mine.seq && !sameBytes(theirs.id, mine.id) ? mine.seq : undefined;
 }
 
-/** The first of the records that were asked for; undefined for one that only a newer version reads. */
-function firstOf(bytes: Buffer, log: Buffer, seq: bigint): LogRecord | undefined {
-  let record: LogRecord;
+/** Are these the records that were asked for? False where only a newer version reads them. */
+function isReadable(first: Buffer, log: Buffer, seq: bigint): boolean {
   try {
-    record = decodeRecord(bytes);
+    const record = decodeRecord(first);
+    if (record.seq !== seq || !sameBytes(record.log, log)) violation("it sent other records than those asked for");
+    return true;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return error.code === "unsupported" ? undefined : violation(error.message);
+    return error.code === "unsupported" ? false : violation(error.message);
   }
-  if (record.seq !== seq || !sameBytes(record.log, log)) violation("it sent other records than those asked for");
-  return record;
 }

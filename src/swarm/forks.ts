@@ -36,7 +36,7 @@ export class Forks {
     if (!peer.isKeeper) violation("it may ask, and not give");
     const head = this.#heads.get(log);
     if (head === undefined) this.#keepForLater(log, record);
-    else if (this.#room.accepts(head.scope)) this.weigh(head, record, peer);
+    else if (this.#room.accepts(head.scope)) this.#weigh(head, record, peer);
   }
 
   #keepForLater(log: Buffer, record: Buffer): void {
@@ -48,27 +48,20 @@ export class Forks {
     const record = this.#early.get(toHex(head.log));
     if (record === undefined) return;
     this.#early.delete(toHex(head.log));
-    this.weigh(head, record, undefined);
+    this.#weigh(head, record, undefined);
   }
 
-  /** Does this record prove that the log has two branches? False where it is ours. @param peer who sent it, just now */
-  weigh(head: Head, record: Buffer, peer: Peer | undefined): boolean {
+  /** Does this record prove that the log has two branches? @param peer who sent it, just now */
+  #weigh(head: Head, record: Buffer, peer: Peer | undefined): void {
     const result = this.#room.store.acceptFork(head.log, record);
     if (result.outcome === "fork") this.found(head);
     else if (result.outcome === "gap") this.#keepForLater(head.log, record);
     else if (result.outcome === "refused" && peer !== undefined) violation(result.why);
-    return result.outcome === "fork";
   }
 
   /** A log has been frozen here just now. */
   found({ log, device }: Head): void {
-    const { store } = this.#room;
-    const own = store.isOwn(log);
-    this.#room.emit({ type: "fork", log, device, own });
-    if (own)
-      store.beginAnew(
-        `log ${toHex(log).slice(0, 16)} of this device has two branches: this home was copied, or put back to an earlier state; the device goes on in a new log`,
-      );
+    this.#room.emit({ type: "fork", log, device, own: this.#room.store.isOwn(log) });
     this.#heads.look();
     for (const peer of this.#proved.keys()) this.prove(peer, log);
   }
