@@ -2,7 +2,7 @@
  * What the tests of the room swarm are given: a simulated world with real homes in temporary folders, in one coop, and
  * an impostor who is admitted like anybody and then says what it likes.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -23,7 +23,9 @@ import { enrol, openCapsule } from "../../src/vault/enrol.js";
 import { createVault, openVault, type Vault } from "../../src/vault/vault.js";
 import { SimClock, type SimSystem } from "../sim/clock.js";
 import { SimNetwork, type SimNetworkOptions } from "../sim/network.js";
-import { noise } from "../support/store-home.js";
+import { full, noise } from "../support/store-home.js";
+
+export { full, noise };
 
 /** One device of the world. */
 export class Machine {
@@ -44,6 +46,14 @@ export class Machine {
     this.path = path;
     this.entropy = entropy;
     this.system = world.clock.system(name);
+  }
+
+  /** Into the coop of another device of the same vault, with the key that recovery would find in the capsule. */
+  async joinAs(other: Machine): Promise<void> {
+    const key = readIfThere(join(other.vault.home.path, "coop", "key")) as Buffer;
+    mkdirSync(join(this.path, "coop"), { recursive: true });
+    writeFileSync(join(this.path, "coop", "key"), key, { mode: 0o600 });
+    this.coop = Coop.open(this.vault);
   }
 
   async open(): Promise<this> {
