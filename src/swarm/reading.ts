@@ -162,6 +162,8 @@ class Read implements Wait {
   readonly #asked = new Map<Peer, () => void>();
   /** the one that was asked last keeps us waiting: another is asked too */
   #hedging = false;
+  /** somebody was asked: from the first time on patience runs */
+  #begun = false;
   #over = false;
   #cancelHedge = (): void => {};
   #cancelPatience = (): void => {};
@@ -183,7 +185,8 @@ class Read implements Wait {
     // Behind others that wait for the same link: it gives, so patience is not what is missing.
     if (peer === "busy" && this.#asked.size === 0) this.#wait();
     if (peer === undefined || peer === "busy") return;
-    if (this.#asked.size === 0) this.#wait();
+    if (!this.#begun) this.#wait();
+    this.#begun = true;
     this.#hedge();
     this.#asked.set(
       peer,

@@ -15,7 +15,10 @@ test("what one device commits, the others of the coop hold, and sign for it", as
   const names = ann.listed();
   assert.ok(names.length >= 1);
   await world.until(() => bob.has(names) && eve.has(names) && bob.follows(ann) && eve.follows(ann), "all have all");
-  await world.until(() => names.every((name) => ann.vault.store.ledger.copiesOf(name) === 2), "two copies are signed for");
+  await world.until(
+    () => names.every((name) => ann.vault.store.ledger.copiesOf(name) === 2),
+    "two copies are signed for",
+  );
   // While they are connected, what is committed goes on its way within seconds.
   const before = world.clock.ms;
   await bob.store(3, 50_000, 2);
@@ -76,7 +79,10 @@ test("two devices of one vault: each reads what the other wrote, and holds it", 
   await nan.joinAs(ann);
   nan.start();
   await world.until(() => nan.has(ann.listed()) && nan.follows(ann), "nan has all");
-  await world.until(() => nan.vault.store.catalogue.chunk(ids[4] as Buffer) !== undefined, "nan's index knows ann's chunks");
+  await world.until(
+    () => nan.vault.store.catalogue.chunk(ids[4] as Buffer) !== undefined,
+    "nan's index knows ann's chunks",
+  );
   const bytes = await world.clock.settled(nan.vault.store.reader.chunk("data", ids[4] as Buffer));
   assert.equal(bytes.length, 80_000);
 });
@@ -119,15 +125,26 @@ test("cut at any moment, killed or put to sleep: what was received stays, and al
         await victim.die();
         victim.start();
       } else {
-        world.net.partition([[victim.name], [ann, bob, eve].filter((other) => other !== victim).map(({ name }) => name)]);
+        world.net.partition([
+          [victim.name],
+          [ann, bob, eve].filter((other) => other !== victim).map(({ name }) => name),
+        ]);
         await world.clock.run(world.clock.between(10, 20_000));
         world.net.heal();
       }
       received = Math.max(received, bob.peering?.status().wanted ?? 0);
     }
     const names = [...ann.listed(), ...eve.listed()];
-    await world.until(() => [ann, bob, eve].every((machine) => machine.has(names)), `all have all (seed ${seed})`, 300_000);
-    await world.until(() => ann.listed().every((name) => ann.vault.store.ledger.copiesOf(name) === 2), "copies", 120_000);
+    await world.until(
+      () => [ann, bob, eve].every((machine) => machine.has(names)),
+      `all have all (seed ${seed})`,
+      300_000,
+    );
+    await world.until(
+      () => ann.listed().every((name) => ann.vault.store.ledger.copiesOf(name) === 2),
+      "copies",
+      120_000,
+    );
     for (const machine of [ann, bob, eve]) assert.deepEqual(machine.happened("misbehaved"), []);
   }
 });

@@ -9,7 +9,7 @@ import type { TestContext } from "node:test";
 import { toHex } from "../../src/base/bytes.js";
 import { phraseKeys } from "../../src/format/keys.js";
 import { defaultClass } from "../../src/format/listing.js";
-import { decodeRoom, encodeRoom, type RoomMessage } from "../../src/format/message.js";
+import { type Head, decodeRoom, encodeRoom, type RoomMessage } from "../../src/format/message.js";
 import { readIfThere } from "../../src/store/home.js";
 import { objectLength } from "../../src/store/objects.js";
 import { Admission } from "../../src/swarm/admission.js";
@@ -121,9 +121,7 @@ export class Machine {
 
   /** Names of all objects that this device's logs list. */
   listed(): Buffer[] {
-    const { store } = this.vault;
-    const own = store.heads().filter(({ log }) => store.isOwn(log));
-    return own.flatMap(({ log }) => [...store.ledger.listedBy(log)].map(({ name }) => name));
+    return this.ownHeads().flatMap(({ log }) => [...this.vault.store.ledger.listedBy(log)].map(({ name }) => name));
   }
 
   /** Are all of these here? */
@@ -131,9 +129,14 @@ export class Machine {
     return names.every((name) => objectLength(this.vault.home, name) !== undefined);
   }
 
-  /** Has it this log as far as its writer? */
-  follows(other: Machine): boolean {
-    const heads = other.vault.store.heads().filter(({ log }) => other.vault.store.isOwn(log));
+  /** Logs that this device writes, and how far they are. */
+  ownHeads(): Head[] {
+    return this.vault.store.heads().filter(({ log }) => this.vault.store.isOwn(log));
+  }
+
+  /** Has it all logs of a device as far as that one? */
+  follows(other: Machine | readonly Head[]): boolean {
+    const heads = other instanceof Machine ? other.ownHeads() : other;
     const mine = new Map(this.vault.store.heads().map((head) => [toHex(head.log), head]));
     return heads.every(({ log, seq }) => mine.get(toHex(log))?.seq === seq);
   }
