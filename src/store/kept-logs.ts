@@ -8,6 +8,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { sameBytes, toHex } from "../base/bytes.js";
+import { Problem } from "../base/errors.js";
 import type { LogRecord } from "../format/record.js";
 import { applyLog, placeIn, type Reading } from "./apply.js";
 import type { Catalogue } from "./catalogue.js";
@@ -91,7 +92,12 @@ export class KeptLogs {
     const id = Buffer.from(scope, "hex");
     const logs = OtherLogs.open(join(this.#home.logs, scope), id, (log) => this.#catalogue.applied(log));
     this.#scopes.set(scope, logs);
-    for (const log of logs.logs()) this.#apply(logs, log);
+    try {
+      for (const log of logs.logs()) this.#apply(logs, log);
+    } catch (error) {
+      // A full disk keeps nobody from reading; a later start applies what is not applied now.
+      if (!(error instanceof Problem && error.code === "no-space")) throw error;
+    }
     return logs;
   }
 

@@ -43,6 +43,8 @@ export interface LedgerPlace {
   now(): bigint;
   /** Is an object here, and as long as it should be? */
   has(name: Buffer, length: number): boolean;
+  /** Do away with what is kept of an object for others. */
+  discard(name: Buffer): void;
   /** what is in a segment of this vault whose file is here */
   tableOf(listing: Listing): { epoch: number; table: Table } | undefined;
 }
@@ -66,11 +68,13 @@ export class Ledger {
   /** The first of what is wanted, in order. @param after go on behind this one */
   wanted(limit: number, after?: Wanted): Wanted[] {
     const found: Wanted[] = [];
-    if (limit > 0)
-      for (const row of wanted(this.#catalogue, after)) {
-        found.push(row);
-        if (found.length === limit) break;
-      }
+    const here: Buffer[] = [];
+    for (const row of limit > 0 ? wanted(this.#catalogue, after) : []) {
+      // It came, and whoever took it died before it was noted.
+      if (this.#place.has(row.name, row.length)) here.push(row.name);
+      else if (found.push(row) === limit) break;
+    }
+    for (const name of here) this.arrived(name);
     return found;
   }
 
@@ -89,8 +93,12 @@ export class Ledger {
     });
   }
 
-  /** An object is not here, or not what its name says, although it was thought so: where a log lists it, it is wanted. */
+  /**
+   * An object is not here, or not what its name says, although it was thought so: where a log lists it, it is wanted. What
+   * lies here of it for others goes; what this device wrote itself stays, for a repair to save what can be saved.
+   */
   missing(name: Buffer): void {
+    this.#place.discard(name);
     this.#catalogue.write(() => {
       for (const { length, kind, log, scope } of [...listersOf(this.#catalogue, name)])
         want(this.#catalogue, { name, length, kind, log }, scope.equals(this.#place.vault));

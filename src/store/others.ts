@@ -15,6 +15,7 @@ import { rights } from "../format/certificate.js";
 import type { Head } from "../format/message.js";
 import { type LogRecord, recordTypes } from "../format/record.js";
 import { branchesIn, branchOf, keepBranch } from "./branch.js";
+import { isOfDisk, newestOf } from "./healing.js";
 import { makeFolder } from "./home.js";
 import { LogFile, type StoredRecord } from "./log.js";
 import {
@@ -44,6 +45,13 @@ interface Entry {
   readonly path: string;
   mark: Mark;
   frozen: boolean;
+}
+
+/** A log that reads, and its newest record. */
+interface Sound {
+  readonly entry: Entry;
+  readonly file: LogFile;
+  readonly head: StoredRecord;
 }
 
 /** Logs of one vault, at most. */
@@ -82,6 +90,7 @@ export class OtherLogs {
   }
 
   heads(): Head[] {
+    this.#list();
     return [...this.#entries.keys()].flatMap((hex) => {
       const entry = this.#look(hex);
       return entry ? [this.#headOf(entry)] : [];
@@ -95,20 +104,17 @@ export class OtherLogs {
 
   /** Whole records from this number on, at least one where there is one, at most so many bytes. */
   records(log: Buffer, from: bigint, maxBytes: number): Buffer[] {
-    const entry = this.#look(toHex(log));
-    if (entry === undefined || from > entry.mark.seq) return [];
-    const found = this.#fileOf(entry).from(from, entry.mark.end, maxBytes);
+    const sound = this.#sound(toHex(log));
+    if (sound === undefined || from > sound.entry.mark.seq) return [];
+    const found = sound.file.from(from, sound.entry.mark.end, maxBytes);
     // Something in the middle does not read: what is behind it must be had anew.
-    if (found.length === 0) this.#check(entry, undefined);
+    if (found.length === 0) this.#check(sound.entry, undefined);
     return found.map(({ bytes }) => bytes);
   }
 
   /** A log's file and the newest record in it, for whoever reads on; undefined where it is not here. */
-  file(log: Buffer): { file: LogFile; head: StoredRecord } | undefined {
-    const entry = this.#look(toHex(log));
-    const file = entry && this.#fileOf(entry);
-    const head = entry && file?.at(entry.mark.start, entry.mark.end, entry.mark.id);
-    return file && head && { file, head };
+  file(log: Buffer): { readonly file: LogFile; readonly head: StoredRecord } | undefined {
+    return this.#sound(toHex(log));
   }
 
   /** Take records of one log, in order. Throws for a fault of this machine's disk only. */
@@ -116,11 +122,9 @@ export class OtherLogs {
     const records = inRow(log, this.scope, bytes);
     if (typeof records === "string") return { outcome: "refused", why: records };
     if (records.length === 0) return { outcome: "known" };
-    const entry = this.#look(toHex(log)) ?? this.#begin(records);
-    if (entry === undefined) return { outcome: "gap", head: undefined };
-    if ("outcome" in entry) return entry;
-    if (entry.frozen) return { outcome: "frozen" };
-    return this.#underLock(entry, (file, head) => this.#follow(entry, file, head, judge(file, head, records)));
+    const sound = this.#sound(toHex(log));
+    if (sound === undefined) return this.#begin(records);
+    return this.#weigh(sound, (file, head) => judge(file, head, records));
   }
 
   /**
@@ -130,20 +134,16 @@ export class OtherLogs {
   freeze(log: Buffer, bytes: Buffer): Accepted {
     const records = inRow(log, this.scope, [bytes]);
     if (typeof records === "string") return { outcome: "refused", why: records };
-    const entry = this.#look(toHex(log));
-    if (entry === undefined) return { outcome: "gap", head: undefined };
-    if (entry.frozen) return { outcome: "frozen" };
-    return this.#underLock(entry, (file, head) =>
-      this.#follow(entry, file, head, judgeFork(file, head, records[0] as LogRecord)),
-    );
+    const sound = this.#sound(toHex(log));
+    if (sound === undefined) return { outcome: "gap", head: undefined };
+    return this.#weigh(sound, (file, head) => judgeFork(file, head, records[0] as LogRecord));
   }
 
   /** Of a frozen log: ours and the other record, which together prove it. */
   evidence(log: Buffer): Buffer[] {
-    const entry = this.#look(toHex(log));
-    const branch = entry?.frozen ? branchOf(entry.path) : undefined;
-    if (entry === undefined || branch === undefined) return [];
-    return evidenceOf(this.#fileOf(entry), entry.mark, branch);
+    const sound = this.#sound(toHex(log));
+    const branch = sound?.entry.frozen ? branchOf(sound.entry.path) : undefined;
+    return sound && branch ? evidenceOf(sound.file, sound.entry.mark, branch) : [];
   }
 
   close(): void {
@@ -193,30 +193,35 @@ export class OtherLogs {
     this.#files.delete(hex);
   }
 
+  /** A log whose newest record reads, healed where it did not. */
+  #sound(hex: string): Sound | undefined {
+    const entry = this.#look(hex);
+    if (entry === undefined) return undefined;
+    return this.#read(entry) ?? (this.#check(entry, undefined) && this.#read(entry));
+  }
+
+  #read(entry: Entry): Sound | undefined {
+    try {
+      const file = this.#fileOf(entry);
+      const head = file.at(entry.mark.start, entry.mark.end, entry.mark.id);
+      return head && { entry, file, head };
+    } catch (error) {
+      if (isOfDisk(error)) throw error;
+      return undefined;
+    }
+  }
+
   /** Check a log from a record on that is known to be good, or from its first; what is not good is cut away. */
   #check(entry: Entry, from: Mark | undefined): Entry | undefined {
     let file: LogFile;
     try {
       file = this.#fileOf(entry);
     } catch (error) {
-      if (!(error instanceof Problem) || error.code === "io" || error.code === "no-space") throw error;
+      if (isOfDisk(error)) throw error;
       this.#setAside(entry);
       return undefined;
     }
-    const begin = (from && file.at(from.start, from.end, from.id)) ?? file.first;
-    try {
-      this.#mark(
-        entry,
-        file.underLock(begin, (head) => head),
-      );
-    } catch (error) {
-      if (!(error instanceof Problem && error.code === "damaged")) throw error;
-      file.mend();
-      this.#mark(
-        entry,
-        file.underLock(file.first, (head) => head),
-      );
-    }
+    this.#mark(entry, newestOf(file, (from && file.at(from.start, from.end, from.id)) ?? file.first));
     return entry;
   }
 
@@ -253,16 +258,21 @@ export class OtherLogs {
     return file;
   }
 
-  #underLock<T>(entry: Entry, work: (file: LogFile, head: StoredRecord) => T): T {
-    const file = this.#fileOf(entry);
-    const from = file.at(entry.mark.start, entry.mark.end, entry.mark.id) ?? file.first;
-    return file.underLock(from, (head) => work(file, head));
+  /** Judge what was sent under the log's lock, and do what follows from it. */
+  #weigh({ entry, file, head: from }: Sound, how: (file: LogFile, head: StoredRecord) => Judgement): Accepted {
+    if (entry.frozen) return { outcome: "frozen" };
+    try {
+      return file.underLock(from, (head) => this.#follow(entry, file, head, how(file, head)));
+    } catch (error) {
+      if (isOfDisk(error)) throw error;
+      return { outcome: "refused", why: `what is here of this log is not understood: ${(error as Problem).message}` };
+    }
   }
 
-  /** A log that nobody here knows: undefined where its first record has not come. */
-  #begin(records: readonly LogRecord[]): Entry | Accepted | undefined {
+  /** A log that nobody here knows. */
+  #begin(records: readonly LogRecord[]): Accepted {
     const [first] = records as [LogRecord];
-    if (first.seq !== 0n) return undefined;
+    if (first.seq !== 0n) return { outcome: "gap", head: undefined };
     const why = this.#flawOf(records);
     if (why !== undefined) return { outcome: "refused", why };
     makeFolder(this.#folder);

@@ -11,6 +11,7 @@
  * Others' logs are taken, kept and given on beside the own ones, and never mixed with them: no log has two writers.
  * @module
  */
+import { existsSync } from "node:fs";
 import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import type { System } from "../base/system.js";
 import {
@@ -25,13 +26,15 @@ import {
 import { type LogRecord, type RecordType, recordTypes } from "../format/record.js";
 import { applyLog, placeIn, type Reading } from "./apply.js";
 import { Catalogue } from "./catalogue.js";
-import { checkFileSystem, type Home } from "./home.js";
+import { checkFileSystem, type Home, tryUnlink } from "./home.js";
 import { markInstalled, whereInstalled } from "./installed.js";
 import { KeptLogs } from "./kept-logs.js";
 import type { Keyring } from "./keyring.js";
 import { Ledger } from "./ledger.js";
+import { LogExchange } from "./log-exchange.js";
 import type { LogFile, StoredRecord } from "./log.js";
 import { clearDeadSessions, type Orphan, verified } from "./orphans.js";
+import { objectPath } from "./objects.js";
 import type { Head } from "./others.js";
 import { OwnLogs } from "./own-logs.js";
 import { catalogueState, removeCatalogue, sealCatalogue, setCatalogueAside } from "./probe.js";
@@ -41,7 +44,7 @@ import { segmentFiles } from "./segments.js";
 import { type RecordBodies, type SealedSegment, Session } from "./session.js";
 import { FileShelf } from "./shelf.js";
 import type { Source } from "./source.js";
-import { type Accepted, decoded, inRow, type Judgement, judge, judgeFork } from "./taking.js";
+import type { Accepted } from "./taking.js";
 import { Use } from "./use.js";
 
 /** What recovery did, for whoever sits before the screen. */
@@ -67,6 +70,7 @@ export class Store {
   readonly ledger: Ledger;
   readonly #own: OwnLogs;
   readonly #kept: KeptLogs;
+  readonly #exchange: LogExchange;
   readonly #shelf: FileShelf;
   readonly #reading: Reading;
   readonly #say: Say;
@@ -87,12 +91,15 @@ export class Store {
     const { vault, rootPublic, epochs } = keyring;
     this.#reading = { vault, rootPublic, epochs, shelf: this.#shelf };
     this.#kept = new KeptLogs(home, catalogue, this.#reading);
+    const apply = (expectsGaps: boolean): void => this.#apply(expectsGaps);
+    this.#exchange = new LogExchange({ catalogue, own, kept: this.#kept, apply, outrun: () => say(outrun) });
     catalogue.isWhole = ({ listing }) => this.#shelf.has(listing.name, listing.length);
     this.ledger = new Ledger(catalogue, {
       vault,
       device: keyring.device.publicKey,
       now: () => system.now(),
       has: (name, length) => this.#shelf.has(name, length),
+      discard: (name) => tryUnlink(objectPath(home, name)),
       tableOf: (listing) => this.#shelf.tableOf(listing, false),
     });
     this.reader = new ChunkReader(home, keyring, catalogue, system, say);
@@ -132,7 +139,8 @@ export class Store {
     const own = new OwnLogs(home.logs, keyring, system);
     let catalogue: Catalogue | undefined;
     try {
-      if (state === "missing" && own.files.some((log) => !log.isNew))
+      // A new home has none, and has never left a seal.
+      if (state === "missing" && existsSync(home.catalogueSeal) && own.files.some((log) => !log.isNew))
         say("the catalogue was missing and is being made again from segments and logs");
       catalogue = Catalogue.open(home.catalogue);
       const store = new Store({ home, keyring, system, say, use, catalogue, own });
@@ -243,7 +251,9 @@ export class Store {
     this.#use.shared();
   }
 
-  #apply(): void {
+  /** @param expectsGaps what is listed may well be gone from here: then it is wanted, and no damage */
+  #apply(expectsGaps = false): void {
+    this.#shelf.expectsGaps = expectsGaps;
     for (const log of this.#own.files) {
       const head = log.underLock(this.#knownPlace(log), (newest) => newest);
       applyLog(this.catalogue, log, head, true, this.#reading);
@@ -370,22 +380,12 @@ export class Store {
 
   /** How far every log is known here: this installation's own, and others' of known vaults. */
   heads(): Head[] {
-    const own = this.#own.files.flatMap((log) => {
-      const row = this.catalogue.applied(log.id);
-      return row
-        ? [{ scope: row.scope, log: row.log, device: row.device, seq: row.seq, id: row.id, frozen: log.isFrozen }]
-        : [];
-    });
-    return [...own, ...this.#kept.heads()];
+    return this.#exchange.heads();
   }
 
   /** Records of any known log from this number on, at most so many bytes; never one that is not on the disk. */
   recordsOf(log: Buffer, from: bigint, maxBytes: number): Buffer[] {
-    const own = this.#own.find(log);
-    if (own === undefined) return this.#kept.records(log, from, maxBytes);
-    // What the catalogue has applied was on the disk before.
-    const end = this.catalogue.applied(log)?.end ?? 0;
-    return own.from(from, end, maxBytes).map(({ bytes }) => bytes);
+    return this.#exchange.recordsOf(log, from, maxBytes);
   }
 
   /**
@@ -393,13 +393,7 @@ export class Store {
    * machine's disk fails. @param allowed is this vault one that is kept here?
    */
   acceptRecords(log: Buffer, records: readonly Buffer[], allowed: (vault: Buffer) => boolean): Accepted {
-    const own = this.#own.find(log);
-    if (own) return this.#acceptOwn(own, records, judge);
-    const [first] = records;
-    const record = first === undefined ? "no records" : decoded(first);
-    if (typeof record === "string") return { outcome: "refused", why: record };
-    if (!allowed(record.vault)) return { outcome: "refused", why: "a vault that is not kept here" };
-    return this.#kept.accept(record.vault, log, records);
+    return this.#exchange.acceptRecords(log, records, allowed);
   }
 
   /**
@@ -407,50 +401,17 @@ export class Store {
    * so. Where the log is this installation's own and newest one, another is begun at once.
    */
   acceptFork(log: Buffer, record: Buffer): Accepted {
-    const own = this.#own.find(log);
-    if (own === undefined) return this.#kept.freeze(log, record);
-    return this.#acceptOwn(own, [record], (file, head, [theirs]) => judgeFork(file, head, theirs as LogRecord));
-  }
-
-  #acceptOwn(
-    log: LogFile,
-    bytes: readonly Buffer[],
-    how: (file: LogFile, head: StoredRecord, records: readonly LogRecord[]) => Judgement,
-    maxBytes?: number,
-  ): Accepted {
-    if (log.isFrozen) return { outcome: "frozen" };
-    const records = inRow(log.id, log.scope, bytes, maxBytes);
-    if (typeof records === "string") return { outcome: "refused", why: records };
-    if (records.length === 0) return { outcome: "known" };
-    const wasNewest = this.#own.newest === log;
-    const judgement = this.#own.take(log, this.#knownPlace(log), (file, head) => how(file, head, records));
-    const headNow = (): Head | undefined => this.heads().find((head) => head.log.equals(log.id));
-    if (judgement.outcome === "gap") return { outcome: "gap", head: headNow() };
-    if (judgement.outcome !== "append" && judgement.outcome !== "fork") return judgement;
-    // What the tail lists may well be gone from here: it is wanted, and no damage.
-    this.#shelf.expectsGaps = true;
-    try {
-      this.#apply();
-    } finally {
-      this.#shelf.expectsGaps = false;
-    }
-    // Of a fork its finder tells, see `beginAnew`.
-    if (wasNewest && judgement.outcome === "append") this.#say(outrun);
-    if (judgement.outcome === "append") return { outcome: "accepted", head: headNow() as Head };
-    return { outcome: "fork", mine: judgement.mine.bytes, theirs: judgement.theirs.bytes };
+    return this.#exchange.acceptFork(log, record);
   }
 
   /** Of a frozen log: the two records that prove it. */
   evidenceOf(log: Buffer): Buffer[] {
-    const own = this.#own.find(log);
-    const head = own && this.catalogue.applied(log);
-    return own && head ? this.#own.evidence(own, head) : this.#kept.evidence(log);
+    return this.#exchange.evidenceOf(log);
   }
 
   /** Somebody knew more of a log of this device: all of it is taken, this device goes on in a new log, and it is said. */
   acceptOwnTail(log: Buffer, records: readonly Buffer[]): Accepted {
-    const own = this.#own.find(log);
-    return own ? this.#acceptOwn(own, records, judge, Number.POSITIVE_INFINITY) : { outcome: "gap", head: undefined };
+    return this.#exchange.acceptOwnTail(log, records);
   }
 
   /** Go on in a new log, and say why. Where one was begun when the fork was found that this is about, it is only said. */

@@ -33,6 +33,16 @@ export type Judgement =
 
 export const wronglySigned = { outcome: "refused", why: "a record has a wrong signature" } as const;
 
+/** Is this a record, or what not, of a format that this version does not know? */
+function isNewer(bytes: Buffer): boolean {
+  try {
+    decodeRecord(bytes);
+    return false;
+  } catch (error) {
+    return error instanceof Problem && error.code === "unsupported";
+  }
+}
+
 /** A record as it came; a text where it is none. */
 export function decoded(bytes: Buffer): LogRecord | string {
   try {
@@ -43,7 +53,10 @@ export function decoded(bytes: Buffer): LogRecord | string {
   }
 }
 
-/** Records of one log in a row; a text where they are not. Their signatures are not looked at. */
+/**
+ * Records of one log in a row; a text where they are not. Their signatures are not looked at. From one on that only a
+ * newer version reads they are left for that.
+ */
 export function inRow(
   log: Buffer,
   scope: Buffer,
@@ -54,8 +67,8 @@ export function inRow(
   const records: LogRecord[] = [];
   for (const each of bytes) {
     const record = decoded(each);
-    if (typeof record === "string") return record;
     const last = records.at(-1);
+    if (typeof record === "string") return last && isNewer(each) ? records : record;
     if (!sameBytes(record.log, log) || !sameBytes(record.vault, scope)) return "a record of another log";
     if (last && !follows(last, record)) return "records that do not follow each other";
     records.push(record);

@@ -1,11 +1,12 @@
 /** A full disk ends the run with one line that says what to do; what was stored reads on, and space brings it back. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { homeAt } from "../../src/store/home.js";
-import { chances, full, noise, runProgram, seed, workFolder } from "../support/store-home.js";
+import { firstDevice } from "../support/store-devices.js";
+import { chances, full, noise, runProgram, seed, storeChunks, withStore, workFolder } from "../support/store-home.js";
 import { KilledHome } from "../support/store-kill.js";
 
 let mounted = false;
@@ -102,4 +103,36 @@ test("a disk without a free byte still reads, also without a lock file or seal",
   assert.match(refused.err, /^bcoopfs: [^\n]*is the disk full[^\n]*\n$/);
   rmSync(join(disk, "ballast"));
   assert.deepEqual(await home.verify(true), []);
+});
+
+test("a copy on a full disk reads, and whoever writes to it when there is room goes on in a new log", {
+  skip,
+}, async () => {
+  const folder = join(disk, "copied");
+  mkdirSync(folder);
+  const home = firstDevice(join(where, "copied"));
+  const [id] = (await withStore(home, (store) => storeChunks(store, "data", [noise(3000, seed)]))) as [Buffer];
+  const copy = homeAt(join(folder, "home"));
+  cpSync(home.path, copy.path, { recursive: true, preserveTimestamps: true });
+  const { bavail, bsize } = statfsSync(disk);
+  writeFileSync(join(disk, "ballast"), Buffer.alloc(bavail * bsize));
+  const [log] = readdirSync(copy.logs) as [string];
+  const before = readFileSync(join(copy.logs, log));
+  const said: string[] = [];
+  await withStore(
+    copy,
+    async (store) => {
+      assert.equal(said.length, 1);
+      assert.match(said[0] as string, /the disk is full/);
+      assert.ok((await store.reader.chunk("data", id)).equals(noise(3000, seed)));
+      assert.throws(() => store.commit([], [{ type: "note", clear: Buffer.alloc(0), secret: Buffer.from("x") }]));
+      rmSync(join(disk, "ballast"));
+      await storeChunks(store, "data", [noise(3000, seed, 2)]);
+    },
+    said,
+  );
+  assert.match(said.at(-1) as string, /^this home was copied/);
+  assert.ok(readFileSync(join(copy.logs, log)).equals(before));
+  assert.equal(readdirSync(copy.logs).length, 2);
+  rmSync(folder, { recursive: true });
 });
