@@ -22,11 +22,9 @@ declare module "hyperdht" {
     constructor(options?: HyperDHTOptions);
     static bootstrapper(port: number, host: string, options?: HyperDHTOptions): HyperDHT;
     static keyPair(seed: Buffer): KeyPair;
-    readonly ephemeral: boolean;
-    readonly destroyed: boolean;
+    readonly io: { readonly networkInterfaces: { destroy(): Promise<void> } };
     bind(): Promise<void>;
     fullyBootstrapped(): Promise<void>;
-    address(): { readonly host: string; readonly port: number } | null;
     toArray(): { readonly host: string; readonly port: number }[];
     destroy(options?: { readonly force?: boolean }): Promise<void>;
   }
@@ -46,8 +44,8 @@ declare module "hyperswarm" {
     readonly keyPair: { readonly publicKey: Buffer; readonly secretKey: Buffer };
     readonly maxPeers?: number;
     readonly maxParallel?: number;
-    /** true refuses, inbound and outbound */
-    readonly firewall?: (remotePublicKey: Buffer) => boolean;
+    /** true refuses; the payload is null for one that is to be dialled */
+    readonly firewall?: (remotePublicKey: Buffer, payload: object | null) => boolean;
     readonly backoffs?: readonly [number, number, number, number];
     readonly jitter?: number;
   }
@@ -59,8 +57,13 @@ declare module "hyperswarm" {
   export default class Hyperswarm extends EventEmitter {
     constructor(options: HyperswarmOptions);
     readonly peers: Map<string, PeerInfo>;
+    readonly server: { _clearAll(): void };
+    /** those that are still being dialled, too */
+    readonly _allConnections: Iterable<{ destroy(): void }>;
     join(topic: Buffer, how: { readonly client: boolean; readonly server: boolean }): Session;
     leave(topic: Buffer): Promise<void>;
+    /** leaves all topics */
+    clear(): Promise<unknown>;
     destroy(options?: { readonly force?: boolean }): Promise<void>;
   }
 }
