@@ -118,6 +118,7 @@ export const choice = {
   coopChains: 1024,
   /** records of it that are held in memory until those that they rest on have come */
   coopWaiting: 1024,
+  coopWaitingBytes: 4 * MiB,
   /** keys of a coop that are kept; the newest and three before it are met under */
   coopKeys: 16,
   coopTopics: 4,

@@ -98,7 +98,7 @@ export function takeIn(coop: Buffer, book: ChainBook, records: readonly LogRecor
     else if (outcome === "refused") return { ...nothing, fault: "a record that does not belong where it says" };
     else if (outcome === "full") return { ...nothing, fault: "more records than a coop may have" };
   }
-  if (entered.length === 0) return { ...nothing, waiting };
+  if (entered.length === 0) return { ...nothing, waiting: newest(waiting) };
   const state = foldCoop(coop, [...trial.chains.values()]);
   const kept: LogRecord[] = [];
   for (const record of entered) {
@@ -107,5 +107,12 @@ export function takeIn(coop: Buffer, book: ChainBook, records: readonly LogRecor
     else if (isSigned(record, author)) kept.push(record);
     else return { ...nothing, fault: "a record with a wrong signature" };
   }
-  return { kept, state, waiting: waiting.slice(-choice.coopWaiting), fault: undefined };
+  return { kept, state, waiting: newest(waiting), fault: undefined };
+}
+
+/** As many as may wait in memory. */
+function newest(records: readonly LogRecord[]): LogRecord[] {
+  let bytes = 0;
+  const last = records.slice(-choice.coopWaiting).reverse();
+  return last.filter((record) => (bytes += record.bytes.length) <= choice.coopWaitingBytes).reverse();
 }

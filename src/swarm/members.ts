@@ -3,18 +3,23 @@
  * same records, in whatever order they came. Hostile chains change nothing and never throw.
  *
  * Statements are heard by serial, then by the id of the record; one counts if its author is an admin at that point:
- *   - the founder, and each device listed as an admin, until it is removed;
- *   - a device certified, with the right to administer, by the vault of such a device.
+ *   - the founder, and each device listed as an admin;
+ *   - a device certified, with the right to administer, by the vault of such a device that is not removed.
  * An invite counts once. A removed device comes back under a new key only.
  *
- * A removal says which records of the removed device still count; what else it ever signed says nothing, however early
- * it claims to be. So two admins who remove each other cannot both be heard, and neither can win by dating back: the
- * one who has been an admin for longer is. A removal that is heard stays so, whoever is removed afterwards.
+ * A removal names the records of the removed device that still count. What else it ever signed says nothing, however
+ * early it claims to be, back to the point at which the remover became an admin itself. Removals are weighed by how long
+ * their authors have been admins, the longest first, and one that was heard stays heard: so of two who remove each other
+ * the one who has been an admin for longer stays, and no dating back helps. Of the devices of one vault the one
+ * certified last goes first: it had the phrase.
+ *
+ * Because no removal reaches further back than its author, what is left out by it could never have changed anything that
+ * was weighed before: records that say nothing may be thrown away (`isHeard`), and the state stays the same.
  * @module
  */
 import { sameBytes, toHex } from "../base/bytes.js";
 import { type Certificate, rights } from "../format/certificate.js";
-import { type EpochBody, type MemberBody, roles } from "../format/coop.js";
+import { type EpochBody, type MemberBody, type RemoveBody, roles } from "../format/coop.js";
 import type { LogRecord } from "../format/record.js";
 import type { Author } from "../format/author.js";
 import { type CoopChain, type Sayings, type Statement, sayingsOf } from "./statements.js";
@@ -32,8 +37,8 @@ export interface Member {
 export interface Removal {
   readonly device: Buffer;
   readonly serial: bigint;
-  /** its records that still count, by the hex of their ids */
-  readonly standing: ReadonlySet<string>;
+  /** the records of the device that are worth keeping, by the hex of their ids */
+  readonly kept: ReadonlySet<string>;
 }
 
 /** One key of the coop, by what is known of it without having it. */
@@ -60,67 +65,92 @@ export interface CoopState {
   readonly usedTokens: ReadonlySet<string>;
   /** what the next statement carries */
   readonly nextSerial: bigint;
-  /** every device that ever was listed as an admin, with its vault, by the hex of its key; the longest-standing first */
-  readonly admins: ReadonlyMap<string, Buffer | undefined>;
+  /** every device that was ever listed as an admin, by the hex of its key; the first one first */
+  readonly admins: ReadonlyMap<string, Admin>;
+  /** records of removed devices that removed others, and what they rest on, by the hex of their ids */
+  readonly pinned: ReadonlySet<string>;
 }
 
-/** A serial may be this much larger than all before it: nobody uses up the numbers. */
-const serialStep = 1n << 32n;
+interface Admin {
+  readonly vault: Buffer | undefined;
+  /** which statement made it one; -1 for the founder */
+  readonly since: number;
+}
+
 /** Removals are weighed against each other this often; what is left then is heard as it stands. */
-const rounds = 32;
+const rounds = 64;
 
-export function foldCoop(id: Buffer, chains: readonly CoopChain[]): CoopState {
-  const sayings = sayingsOf(id, chains);
-  const heard = new Map<string, Removal>();
-  const gone = new Set<string>();
-  for (let round = 0; ; round++) {
-    const { state, open } = foldOnce(id, sayings, heard, gone);
-    if (open.length === 0) return state;
-    const first = open.reduce((a, b) => (b.rank < a.rank ? b : a));
-    for (const { statement, rank } of open)
-      if (round >= rounds || (rank === first.rank && statement.device === first.statement.device))
-        hear(statement, sayings, heard, gone);
-  }
+/** A removal that counts. */
+interface Heard {
+  readonly statement: Statement;
+  readonly device: Buffer;
+  /** the removed device's statements after this one count only if they stand */
+  readonly since: number;
+  readonly standing: ReadonlySet<string>;
 }
 
-/** Let a removal count. One device is removed once. */
-function hear(statement: Statement, sayings: Sayings, heard: Map<string, Removal>, gone: Set<string>): void {
-  if (statement.said.what !== "remove") return;
-  const { body } = statement.said;
-  const device = toHex(body.device);
-  if (gone.has(device)) return;
-  gone.add(device);
-  heard.set(statement.id, {
-    device: body.device,
-    serial: statement.serial,
-    standing: sayings.standing(body.device, body),
-  });
+/** Removals that count: by the record that says so, and by the device that is removed. */
+interface Hearing {
+  readonly byRecord: Map<string, Heard>;
+  readonly byDevice: Map<string, Heard>;
+}
+
+/** What an author's word rests on. */
+interface Authority {
+  /** how many were admins before */
+  readonly rank: number;
+  readonly since: number;
 }
 
 /** A removal by an admin that has not been weighed yet. */
-interface OpenRemoval {
+interface Open extends Authority {
   readonly statement: Statement;
-  /** how many were admins before its author */
-  readonly rank: number;
+  readonly body: RemoveBody;
+}
+
+export function foldCoop(id: Buffer, chains: readonly CoopChain[]): CoopState {
+  const sayings = sayingsOf(id, chains);
+  const hearing: Hearing = { byRecord: new Map(), byDevice: new Map() };
+  for (let round = 1; ; round++) {
+    const { state, open } = foldOnce(id, sayings, hearing);
+    const [first] = open.sort(byStanding);
+    if (first === undefined) return state;
+    for (const one of open) if (round > rounds || byStanding(one, first) === 0) hear(one, sayings, hearing);
+  }
+}
+
+/** Who has been an admin for longer first; of one vault's devices the one certified last. */
+function byStanding(a: Open, b: Open): number {
+  if (a.rank !== b.rank) return a.rank - b.rank;
+  const [one, other] = [a.statement, b.statement];
+  const issued = ({ author }: Statement): bigint => author.certificate?.issued ?? 0n;
+  if (issued(one) !== issued(other)) return issued(one) > issued(other) ? -1 : 1;
+  return one.device < other.device ? -1 : one.device > other.device ? 1 : 0;
+}
+
+/** Let a removal count. One device is removed once. */
+function hear({ statement, body, since }: Open, sayings: Sayings, { byRecord, byDevice }: Hearing): void {
+  const device = toHex(body.device);
+  if (byDevice.has(device)) return;
+  const heard = { statement, device: body.device, since, standing: sayings.standing(body.device, body) };
+  byRecord.set(statement.id, heard);
+  byDevice.set(device, heard);
 }
 
 /** A state in the making. */
 interface Draft {
   readonly members: Map<string, Member>;
-  readonly removed: Map<string, Removal>;
+  /** by device; `kept` grows while its statements are heard */
+  readonly removed: Map<string, { device: Buffer; serial: bigint; kept: Set<string> }>;
   readonly epochs: Map<string, { number: number; id: Buffer; serial: bigint; order: number; bodies: EpochBody[] }>;
   readonly usedTokens: Set<string>;
-  readonly admins: Map<string, Buffer | undefined>;
+  readonly admins: Map<string, Admin>;
   newest: number;
 }
 
-/** @param heard removals that count, by record @param gone the devices that they remove */
-function foldOnce(
-  id: Buffer,
-  { founding, statements }: Sayings,
-  heard: ReadonlyMap<string, Removal>,
-  gone: ReadonlySet<string>,
-): { state: CoopState; open: OpenRemoval[] } {
+/** One hearing of all statements, with the removals that count so far. Gives those that are open yet. */
+function foldOnce(id: Buffer, sayings: Sayings, { byRecord, byDevice }: Hearing): { state: CoopState; open: Open[] } {
+  const { founding, statements } = sayings;
   const draft: Draft = {
     members: new Map(),
     removed: new Map(),
@@ -129,79 +159,77 @@ function foldOnce(
     admins: new Map(),
     newest: 0,
   };
-  const open: OpenRemoval[] = [];
-  const cuts = new Map([...heard.values()].map((removal) => [toHex(removal.device), removal.standing]));
+  const open: Open[] = [];
+  const late: Statement[] = [];
   let serial = 0n;
   if (founding !== undefined) found(draft, founding);
-  for (const statement of founding === undefined ? [] : statements) {
-    const removal = heard.get(statement.id);
-    if (removal === undefined) {
-      if (statement.serial > serial + serialStep) continue;
-      if (cuts.get(statement.device)?.has(statement.id) === false) continue;
-      if (!mayAdminister(draft, statement.author.device, statement.author.certificate)) continue;
-    }
+  for (const [at, statement] of (founding ? statements : []).entries()) {
+    const removal = byRecord.get(statement.id);
+    const cut = byDevice.get(statement.device);
+    const stands = cut === undefined || at <= cut.since || cut.standing.has(statement.id);
+    const authority = authorityOf(draft, statement.device, statement.author.certificate);
+    if (removal === undefined && (!stands || authority === undefined)) continue;
     const { said } = statement;
-    if (said.what === "member" && !list(draft, said.body)) continue;
+    if (said.what === "member" && !list(draft, said.body, at)) continue;
     if (said.what === "epoch" && !turn(draft, said.body)) continue;
     if (removal !== undefined) remove(draft, removal);
-    else if (said.what === "remove" && !gone.has(toHex(said.body.device)))
-      open.push({ statement, rank: rankOf(draft, statement.author) });
+    else if (said.what === "remove" && authority !== undefined && !byDevice.has(toHex(said.body.device)))
+      open.push({ statement, body: said.body, ...authority });
+    if (cut !== undefined) late.push(statement);
     if (statement.serial > serial) serial = statement.serial;
   }
-  return { state: finished(id, founding?.body.name ?? "", draft, serial + 1n), open };
+  const pinned = new Set<string>();
+  // Of removed devices: what was heard of them, be it within or beyond what the removal lets stand.
+  for (const statement of late) for (const one of sayings.upTo(statement)) pinned.add(one);
+  return { state: finished(id, founding?.body.name ?? "", draft, serial + 1n, pinned), open };
 }
 
 function found(draft: Draft, { body, author }: NonNullable<Sayings["founding"]>): void {
   const device = toHex(author.device);
   const vault = author.certificate?.vault;
   draft.members.set(device, { device: author.device, vault, role: roles.admin, label: "", quota: 0n });
-  draft.admins.set(device, vault);
+  draft.admins.set(device, { vault, since: -1 });
   draft.epochs.set(toHex(body.epochId), { number: 0, id: body.epochId, serial: 0n, order: 0, bodies: [] });
 }
 
-/** The rule of authority, for a state as well as for one in the making. */
-function mayAdminister(
-  state: { readonly members: ReadonlyMap<string, Member>; readonly removed: ReadonlyMap<string, Removal> },
-  device: Uint8Array,
+/**
+ * The first admin that a device speaks as: itself, or one of its vault that is in. Whether the device was removed itself
+ * is asked by what stands of it.
+ */
+function authorityOf(
+  { admins, removed }: { readonly admins: ReadonlyMap<string, Admin>; readonly removed: ReadonlyMap<string, unknown> },
+  device: string,
   certificate: Certificate | undefined,
-): boolean {
-  const key = toHex(device);
-  if (state.removed.has(key)) return false;
-  if (state.members.get(key)?.role === roles.admin) return true;
-  if (certificate === undefined || (certificate.rights & rights.administer) === 0) return false;
-  for (const { role, vault } of state.members.values())
-    if (role === roles.admin && vault !== undefined && sameBytes(vault, certificate.vault)) return true;
-  return false;
-}
-
-function rankOf(draft: Draft, { device, certificate }: Author): number {
-  const key = toHex(device);
+): Authority | undefined {
+  const vault = certificate && (certificate.rights & rights.administer) !== 0 ? certificate.vault : undefined;
   let rank = 0;
-  for (const [admin, vault] of draft.admins) {
-    if (admin === key || (certificate !== undefined && vault !== undefined && sameBytes(vault, certificate.vault)))
-      return rank;
+  for (const [admin, its] of admins) {
+    const sameVault = vault !== undefined && its.vault !== undefined && sameBytes(its.vault, vault);
+    if (admin === device || (sameVault && !removed.has(admin))) return { rank, since: its.since };
     rank++;
   }
-  return rank;
+  return undefined;
 }
 
-function list(draft: Draft, body: MemberBody): boolean {
+function list(draft: Draft, body: MemberBody, at: number): boolean {
   const device = toHex(body.device);
   const token = body.token && toHex(body.token);
   if (draft.removed.has(device) || (token !== undefined && draft.usedTokens.has(token))) return false;
-  const { vault, label, quota } = body;
-  // An admin stays one until it is removed: a removal says what still counts, a lesser role would not.
-  const role = Math.max(body.role, draft.members.get(device)?.role ?? roles.member);
+  const known = draft.members.get(device);
+  const { label, quota } = body;
+  // What was said first of vault and role stays: a removal says what still counts, a change of these would not.
+  const vault = known?.vault ?? body.vault;
+  const role = Math.max(body.role, known?.role ?? roles.member);
   draft.members.set(device, { device: body.device, vault, role, label, quota });
   if (token !== undefined) draft.usedTokens.add(token);
-  if (role === roles.admin && !draft.admins.has(device)) draft.admins.set(device, vault);
+  if (role === roles.admin && !draft.admins.has(device)) draft.admins.set(device, { vault, since: at });
   return true;
 }
 
-function remove(draft: Draft, removal: Removal): void {
-  const device = toHex(removal.device);
-  draft.members.delete(device);
-  draft.removed.set(device, removal);
+function remove(draft: Draft, { device, statement, standing }: Heard): void {
+  const key = toHex(device);
+  draft.members.delete(key);
+  draft.removed.set(key, { device, serial: statement.serial, kept: new Set(standing) });
 }
 
 /** A new key, or one that is known already, sealed to more devices. */
@@ -219,15 +247,16 @@ function turn(draft: Draft, body: EpochBody): boolean {
   return true;
 }
 
-function finished(id: Buffer, name: string, draft: Draft, nextSerial: bigint): CoopState {
+function finished(id: Buffer, name: string, draft: Draft, nextSerial: bigint, pinned: Set<string>): CoopState {
   const { members, removed, usedTokens, admins } = draft;
   const epochs = [...draft.epochs.values()].sort((a, b) => a.number - b.number || a.order - b.order);
-  return { id, name, members, removed, epochs, usedTokens, nextSerial, admins };
+  return { id, name, members, removed, epochs, usedTokens, nextSerial, admins, pinned };
 }
 
 /** May this device say who belongs to the coop? @param certificate checked, where it has one */
 export function isAdmin(state: CoopState, device: Uint8Array, certificate?: Certificate): boolean {
-  return mayAdminister(state, device, certificate);
+  const key = toHex(device);
+  return !state.removed.has(key) && authorityOf(state, key, certificate) !== undefined;
 }
 
 /** May this device use the coop: listed, or certified by the vault of one that is, and not removed? */
@@ -245,11 +274,15 @@ export function admits(state: CoopState, device: Uint8Array, certificate?: Certi
 export function isHeard(state: CoopState, author: Author, record: LogRecord): boolean {
   const device = toHex(author.device);
   const removal = state.removed.get(device);
-  if (removal !== undefined) return removal.standing.has(toHex(record.id));
+  if (sameBytes(record.id, state.id)) return true;
+  if (removal !== undefined) {
+    const id = toHex(record.id);
+    return removal.kept.has(id) || state.pinned.has(id);
+  }
   if (state.admins.has(device)) return true;
   const { certificate } = author;
   if (certificate === undefined || (certificate.rights & rights.administer) === 0) return false;
-  for (const vault of state.admins.values())
+  for (const { vault } of state.admins.values())
     if (vault !== undefined && sameBytes(vault, certificate.vault)) return true;
   return false;
 }

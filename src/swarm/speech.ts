@@ -5,6 +5,7 @@
  * @module
  */
 import { compareBytes, sameBytes, toHex } from "../base/bytes.js";
+import { Problem } from "../base/errors.js";
 import type { System } from "../base/system.js";
 import { type EpochBody, encodeEpoch, encodeFound, encodeMember, encodeRemove } from "../format/coop.js";
 import { coopEpochId, epochIdBytes, type MemberBody, type RemoveBody, roles, sealEpoch } from "../format/coop.js";
@@ -15,7 +16,7 @@ import type { Keyring } from "../store/keyring.js";
 import type { Chain, ChainBook } from "./chains.js";
 import { tipsOf } from "./coop-records.js";
 import type { CoopState } from "./members.js";
-import { mostTips, serialAt, tipsFields } from "./statements.js";
+import { mostSerial, mostTips, serialAt, tipsFields } from "./statements.js";
 
 /** Something to be said; it gets its serial when it is. */
 export type ToSay =
@@ -62,6 +63,8 @@ export function speak(speaker: Speaker, book: ChainBook, state: CoopState, sayin
   if (tip === undefined) records.push(last);
   const spoken = chain && tip ? serialAt(state.id, chain.records, tip) : -1n;
   let serial = spoken >= state.nextSerial ? spoken + 1n : state.nextSerial;
+  if (serial + BigInt(sayings.length) >= mostSerial)
+    throw new Problem("refused", "an admin has used up the numbers of this coop's log; found a new coop");
   const listed = state.members.get(toHex(keyring.device.publicKey));
   for (const saying of listed?.role === roles.admin ? sayings : [itself(speaker), ...sayings]) {
     const now = system.now();

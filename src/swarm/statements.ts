@@ -63,7 +63,12 @@ export interface Sayings {
   readonly statements: readonly Statement[];
   /** The records of a device that a removal lets stand, by the hex of their ids. */
   standing(device: Uint8Array, removal: RemoveBody): Set<string>;
+  /** A record and all that it rests on, by the hex of their ids. */
+  upTo(statement: Statement): string[];
 }
+
+/** What carries a larger one says nothing, so that there is always a next one. */
+export const mostSerial = 1n << 63n;
 
 /** Field of a remove record: the ids of the last records that count, one behind the other; at most 128. */
 const tipsField = 1;
@@ -133,6 +138,13 @@ export function sayingsOf(coop: Uint8Array, chains: readonly CoopChain[]): Sayin
     founding,
     statements,
     standing: (device, removal) => standing(byDevice.get(toHex(device)) ?? [], removal),
+    upTo: ({ device, id }) =>
+      upTo(
+        byDevice
+          .get(device)
+          ?.find((links) => links.has(id))
+          ?.get(id),
+      ),
   };
 }
 
@@ -155,7 +167,8 @@ function linksOf(coop: Uint8Array, log: string, records: readonly LogRecord[]): 
     const before = links.get(toHex(record.previous));
     if (before === undefined ? id !== log : !follows(before.record, record)) continue;
     const spoken = before?.serial ?? -1n;
-    const serial = said !== undefined && said.body.serial > spoken ? said.body.serial : spoken;
+    const own = said === undefined || said.body.serial > mostSerial ? -1n : said.body.serial;
+    const serial = own > spoken ? own : spoken;
     links.set(id, { record, before, serial });
   }
   return links;
@@ -175,6 +188,12 @@ function standing(chains: readonly ReadonlyMap<string, Link>[], removal: RemoveB
       }
     }
   return stands;
+}
+
+function upTo(link: Link | undefined): string[] {
+  const ids: string[] = [];
+  for (let at = link; at !== undefined; at = at.before) ids.push(toHex(at.record.id));
+  return ids;
 }
 
 /** The largest serial on the way to a record of a chain: what follows it must carry a larger one. */
