@@ -112,7 +112,12 @@ export function takeIn(coop: Buffer, book: ChainBook, records: readonly LogRecor
 
 /** As many as may wait in memory. */
 function newest(records: readonly LogRecord[]): LogRecord[] {
+  const kept: LogRecord[] = [];
   let bytes = 0;
-  const last = records.slice(-choice.coopWaiting).reverse();
-  return last.filter((record) => (bytes += record.bytes.length) <= choice.coopWaitingBytes).reverse();
+  for (const record of records.slice(-choice.coopWaiting).reverse()) {
+    bytes += record.bytes.length;
+    if (bytes > choice.coopWaitingBytes) break;
+    kept.push(record);
+  }
+  return kept.reverse();
 }
