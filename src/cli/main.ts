@@ -8,10 +8,14 @@ import { exitCodeOf, Problem } from "../base/errors.js";
 import { realSystem } from "../base/system.js";
 import { registerBootstrap } from "./commands/bootstrap.js";
 import { registerCheck } from "./commands/check.js";
+import { registerCoop } from "./commands/coop.js";
+import { registerDevice } from "./commands/device.js";
 import { registerFileset } from "./commands/fileset.js";
 import { registerInit } from "./commands/init.js";
+import { registerJoin } from "./commands/join.js";
 import { registerLook } from "./commands/look.js";
 import { registerMount } from "./commands/mount.js";
+import { registerPeers } from "./commands/peers.js";
 import { registerRepair } from "./commands/repair.js";
 import { registerRestore } from "./commands/restore.js";
 import { registerRevisions } from "./commands/revisions.js";
@@ -24,7 +28,7 @@ import { dataStream, Output } from "./output.js";
 const closing = `
 Begin with "bcoopfs init", then "bcoopfs snapshot FOLDER/" and "bcoopfs mount DIR".
 Exit: 0 done, 1 failed, 2 wrong usage or config, 3 partial, 4 refused, 10 no vault, 11 busy, 12 wrong phrase,
-21 damage, 130 interrupted. The manual is docs/manual.md.`;
+20 too few copies, 21 damage, 130 interrupted. The manual is docs/manual.md.`;
 
 /** Run one command line (without the program's name) and give its exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -70,6 +74,10 @@ export function programOf(invocation: Invocation): Command {
     registerRestore,
     registerCheck,
     registerRepair,
+    registerCoop,
+    registerJoin,
+    registerPeers,
+    registerDevice,
     registerBootstrap,
     registerStatus,
     registerVersion,

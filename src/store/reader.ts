@@ -71,10 +71,10 @@ export class ChunkReader {
 
   /**
    * Have the index know what is in listed segments whose tables were not at hand, as far as local files tell. How many
-   * could be learned.
+   * could be learned. @param anew the index has been made again
    */
-  learnTables(signal?: AbortSignal): Promise<number> {
-    return this.#unlearned.learnHere(signal);
+  learnTables(signal?: AbortSignal, anew = false): Promise<number> {
+    return this.#unlearned.learnHere(signal, anew);
   }
 
   /** Plaintext of a chunk. Problem("missing") where nothing holds it, "damaged" where what holds it is not true. */

@@ -27,6 +27,7 @@ export class Unlearned {
   readonly #system: System;
   readonly #tables: Tables;
   #rows: SegmentRow[] | undefined;
+  #count = 0;
   #looked = 0n;
   readonly #source: () => Source | undefined;
   /** tables that could not be had, by their segments' names: how long that is believed, and until when */
@@ -45,9 +46,14 @@ export class Unlearned {
     return (this.#rows ?? this.#look()).length > 0;
   }
 
+  /** All segments are looked at only where some have come or gone since the last time. */
   #look(): SegmentRow[] {
+    const count = this.#catalogue.count("segments");
+    const before = count === this.#count ? this.#rows : undefined;
+    const rows = before?.map(({ number }) => this.#catalogue.segment(number)) ?? this.#catalogue.segments();
+    this.#rows = [...rows].flatMap((row) => (row?.frames.length === 0 ? [row] : []));
+    this.#count = count;
     this.#looked = this.#system.now();
-    this.#rows = [...this.#catalogue.segments()].filter(({ frames }) => frames.length === 0);
     return this.#rows;
   }
 
@@ -55,8 +61,11 @@ export class Unlearned {
     return objectLength(this.#home, listing.name) === listing.length;
   }
 
-  /** Learn what local files tell, metadata first, for it holds the tables of data. How many could be learned. */
-  async learnHere(signal?: AbortSignal): Promise<number> {
+  /**
+   * Learn what local files tell, metadata first, for it holds the tables of data. How many could be learned.
+   * @param anew the index has been made again: what was seen of it before says nothing
+   */
+  async learnHere(signal: AbortSignal | undefined, anew: boolean): Promise<number> {
     let count = 0;
     const go = async (rows: readonly SegmentRow[]): Promise<void> => {
       let got: Learned[] = [];
@@ -73,6 +82,7 @@ export class Unlearned {
       if (got.length > 0) this.#tables.keep(got);
       count += got.length;
     };
+    if (anew) this.#rows = undefined;
     const rows = this.#look();
     await go(rows.filter((row) => isMetadata(row) && this.#isHere(row)));
     await go(rows.filter((row) => !isMetadata(row) && (this.#isHere(row) || this.#objectIsHere(row))));
@@ -98,15 +108,15 @@ export class Unlearned {
    */
   async until<T>(found: (got: readonly Learned[]) => T | undefined): Promise<T | undefined> {
     const started = this.#system.now();
-    if (this.#rows === undefined || started - this.#looked > believed) this.#look();
-    const untried = (this.#rows ?? []).filter((row) => (this.#failed.get(keyOf(row))?.until ?? 0n) <= started);
+    const all = this.#rows !== undefined && started - this.#looked < believed ? this.#rows : this.#look();
+    const untried = all.filter((row) => (this.#failed.get(keyOf(row))?.until ?? 0n) <= started);
     const rows = await this.#reachable(untried);
     const inOrder = [...rows.filter(isMetadata).reverse(), ...rows.filter((row) => !isMetadata(row)).reverse()];
     for (let at = 0; at < inOrder.length; at += choice.tablesAtOnce) {
       const got = await Promise.all(inOrder.slice(at, at + choice.tablesAtOnce).map((row) => this.#try(row)));
       const learned = got.flatMap((each) => (each ? [each] : []));
       this.#tables.keep(learned);
-      this.#rows = undefined;
+      this.#looked = 0n;
       const what = found(learned);
       if (what !== undefined) return what;
       if (this.#system.now() - started > BigInt(choice.seekSeconds) * second) break;

@@ -271,7 +271,9 @@ function bindProblem(error: unknown, address: Address): Problem {
   const where = address.port === 0 ? address.host : textOf(address);
   switch (errnoOf(error)) {
     case "EADDRINUSE":
-      return new Problem("io", `${where}: another program uses this port; stop it or choose another port`, { cause: error });
+      return new Problem("io", `${where}: another program uses this port; stop it or choose another port`, {
+        cause: error,
+      });
     case "EADDRNOTAVAIL":
       return new Problem("usage", `${where}: this machine has no such address; "ip -4 address" lists those it has`, {
         cause: error,

@@ -30,6 +30,8 @@ export const patience: Patience = { lookMs: 60_000, quietMs: 1500, gatherMs: 20_
 
 /** Between two looks whether it is done. */
 const stepMs = 100;
+/** As long as nobody is there the network is asked again this often: somebody is waiting for it. */
+const lookAgainMs = 5000;
 /** From the connection to both sides having admitted each other. */
 const admissionMs = 10_000;
 const linksAtMost = 64;
@@ -55,7 +57,7 @@ export async function seek(
 ): Promise<Sought> {
   const seeker = new Seeker(phrase, system);
   network.onConnection((connection) => seeker.meet(connection, () => network.avoid(connection.remoteKey)));
-  network.join(phrase.topic, { announce: true, lookup: true });
+  network.join(phrase.topic, { announce: false, lookup: true });
   const { gathering } = seeker;
   let news = -1;
   let waited = 0;
@@ -75,6 +77,7 @@ export async function seek(
       await system.sleep(stepMs);
       waited += stepMs;
       quiet += stepMs;
+      if (!gathering.hasRoot && waited % lookAgainMs === 0) network.refresh();
       if (gathering.hasRoot) gathered += stepMs;
     }
   } finally {
@@ -135,11 +138,14 @@ class Seeker {
       greeted = true;
       inTime();
     };
+    let decided = false;
     const move = ({ send, outcome }: Moves): void => {
       for (const bytes of send) link.sendDoor(bytes);
-      if (outcome === undefined) return;
+      if (outcome === undefined || decided) return;
+      decided = true;
       if (outcome.kind === "refused") {
-        this.#asked.add(toHex(outcome.device ?? connection.remoteKey));
+        // Others that recover, too, have nothing to give.
+        if (!outcome.silent) this.#asked.add(toHex(outcome.device ?? connection.remoteKey));
         avoid();
         link.close(outcome.why);
       } else {

@@ -26,7 +26,7 @@ export async function rebuildIndex(vault: Vault): Promise<RebuildSummary> {
   const started = system.now();
   await store.rebuild();
   // The tables of segments that are not here stand in metadata that may well be.
-  await store.reader.learnTables();
+  await store.reader.learnTables(undefined, true);
   let segments = 0;
   const unreadable: Buffer[] = [];
   for (const { listing, frames } of store.catalogue.segments()) {

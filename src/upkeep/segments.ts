@@ -68,7 +68,7 @@ export async function checkSegments(vault: Vault, recorded: Recorded, pace: Pace
   noteLeftOver(vault, recorded, findings);
   if (findings.farSegments > 0)
     findings.note(
-      `${findings.farSegments === 1 ? "1 segment is" : `${findings.farSegments} segments are`} only on peers (${formatSize(findings.farBytes)}), who signed that they hold them; what is in them was not looked at`,
+      `${findings.farSegments === 1 ? "1 segment is" : `${findings.farSegments} segments are`} only on peers (${formatSize(findings.farBytes)}); what is in them was not looked at`,
     );
   return check.losses;
 }

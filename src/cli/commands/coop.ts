@@ -24,7 +24,7 @@ meet through the public DHT; with it through nodes of your own ("bcoopfs bootstr
 
 Examples:
   bcoopfs coop create
-  bcoopfs coop create --name farm --bootstrap 10.0.0.5:49737 --bootstrap 10.0.0.5:49738 --bootstrap 10.0.0.5:49739`;
+  bcoopfs coop create --name farm --bootstrap 10.0.0.5:49737 10.0.0.5:49738 10.0.0.5:49739`;
 
 const inviteHelp = `
 The file lets one machine in, once, until it expires. Whoever holds it can use it: hand it over as you would a key.
@@ -109,7 +109,11 @@ async function create(vault: Vault, options: CreateOptions, { output, env }: Inv
   const { listen } = options;
   if (listen !== undefined && faultInAddress(listen.includes(":") ? listen : `${listen}:1`) !== undefined)
     throw new Problem("usage", `--listen ${listen}: write HOST or HOST:PORT`);
-  const coop = createCoop(vault, { name });
+  const coop = createCoop(vault, {
+    name,
+    ...(given === undefined ? {} : { bootstrap: given }),
+    ...(listen === undefined ? {} : { listen }),
+  });
   const bootstrap = given ?? vault.config().coop.bootstrap;
   if (options.json)
     output.json({

@@ -10,7 +10,7 @@ second. Stays in the foreground, prints one line when ready, and ends on SIGINT 
 
 Examples:
   bcoopfs daemon
-  systemd-run --user --unit bcoopfs -p Type=notify bcoopfs daemon`;
+  systemd-run -p Type=notify bcoopfs daemon`;
 
 export function registerDaemon(program: Command, invocation: Invocation): void {
   withCommon(program.command("daemon"), { json: true })

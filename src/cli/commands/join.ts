@@ -7,8 +7,8 @@ import { type Invocation, withCommon, withVault } from "../invocation.js";
 import { describeBootstrap, givenBootstrap } from "../reach.js";
 
 const help = `
-Reads the key that "bcoopfs coop invite" wrote, checks and keeps it; nobody needs to be online. The first admin's machine
-that is met by "bcoopfs sync" or the daemon lets this one in.
+Reads the key that "bcoopfs coop invite" wrote, checks and keeps it; nobody needs to be online. The first admin's
+machine that is met by "bcoopfs sync" or the daemon lets this one in.
 
 Examples:
   bcoopfs join /media/usb/key

@@ -16,8 +16,8 @@ interface Options {
 const defaultWait = "10min";
 
 const help = `
-Gives the machines of the coop what they lack of this one's revisions, and takes what they have. Ends when nothing is left
-to do with those that are there. Where the daemon runs, it does the work and this waits for it.
+Gives the machines of the coop what they lack of this one's revisions, and takes what they have. Ends when nothing
+is left to do with those that are there. Where the daemon runs, it does the work and this waits for it.
 
 Examples:
   bcoopfs sync
