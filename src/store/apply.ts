@@ -89,7 +89,10 @@ class Application {
 
   /** Gives whether there is more. */
   upTo(from: StoredRecord, head: StoredRecord): boolean {
-    if (this.#catalogue.applied(this.#log.id) === undefined) this.#first();
+    const before = this.#catalogue.applied(this.#log.id);
+    if (before === undefined) this.#first();
+    else if (!before.frozen && this.#log.apartFrom !== undefined)
+      this.#catalogue.removeRevisions(this.#log.id, this.#log.apartFrom);
     let last = from;
     let weight = 0;
     for (const next of this.#log.after(from)) {
@@ -208,6 +211,8 @@ class Application {
 
   #revision(record: LogRecord): void {
     const { id, seq, time } = record;
+    // It is told again in a later log, and shown once.
+    if (this.#log.apartFrom !== undefined && seq >= this.#log.apartFrom) return;
     const body = this.#secret(record);
     // What no reader could show is not put before any.
     if (!this.#own) decodeRevision(body);

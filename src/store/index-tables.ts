@@ -199,8 +199,22 @@ export abstract class IndexTables {
     if (this.get("revisions", key) !== undefined) return;
     this.put("revisions", key, encodeRevision(row));
     this.put("revisionIds", row.id, key.subarray(0, 8));
+    this.#stampRevision(row.id);
+  }
+
+  /** Strike the revisions that a log tells of from this record on. Looks at all of them: it happens seldom. */
+  removeRevisions(log: Buffer, from: bigint): void {
+    const gone = [...this.revisions()].filter((row) => row.seq >= from && row.log.equals(log));
+    for (const row of gone) {
+      this.remove("revisions", revisionKey(row));
+      this.remove("revisionIds", row.id);
+      this.#stampRevision(row.id);
+    }
+  }
+
+  #stampRevision(id: Buffer): void {
     const stamp = this.revisionsStamp();
-    for (let i = 0; i < stamp.length; i++) stamp[i] = (stamp[i] as number) ^ (row.id[i] as number);
+    for (let i = 0; i < stamp.length; i++) stamp[i] = (stamp[i] as number) ^ (id[i] as number);
     this.put("meta", revisionsStamp, stamp);
   }
 

@@ -47,6 +47,8 @@ export class LogFile {
   readonly #index: number[] = [0];
   /** Two branches of it are known; whoever knows where their proof lies sets this. */
   isFrozen = false;
+  /** Of an own log with two branches: the first record that is in ours alone, and told again in a later log. */
+  apartFrom: bigint | undefined;
 
   private constructor(path: string, fd: number, first: StoredRecord, author: Author) {
     this.path = path;
@@ -101,12 +103,12 @@ export class LogFile {
     }
   }
 
-  /** Write a new log that holds only its genesis: whole and on the disk, or not there. */
-  static create(folder: string, genesis: LogRecord): LogFile {
+  /** Write a new log that holds its genesis, and maybe more: whole and on the disk, or not there. */
+  static create(folder: string, genesis: LogRecord, more: readonly LogRecord[] = []): LogFile {
     const path = join(folder, genesis.id.toString("hex"));
     const temporary = `${path}.tmp`;
     try {
-      writeNew(temporary, framed(genesis), 0o600, "w");
+      writeNew(temporary, Buffer.concat([genesis, ...more].map(framed)), 0o600, "w");
       renameSync(temporary, path);
       syncFolder(dirname(path));
     } catch (error) {

@@ -11,10 +11,11 @@ import { Problem } from "../base/errors.js";
 import type { System } from "../base/system.js";
 import { encodeGenesis, type GenesisBody } from "../format/genesis.js";
 import { noFields } from "../format/fields.js";
-import { type LogRecord, recordTypes, sealRecord } from "../format/record.js";
+import { decodeRecord, type LogRecord, recordTypes, sealRecord } from "../format/record.js";
 import { branchesIn, branchOf, keepBranch } from "./branch.js";
 import type { Keyring } from "./keyring.js";
 import { LogFile, type StoredRecord } from "./log.js";
+import { firstApart, restated } from "./restate.js";
 import type { RecordBodies } from "./session.js";
 import { evidenceOf, type Judgement } from "./taking.js";
 
@@ -70,13 +71,16 @@ export class OwnLogs {
       }
     }
     const branches = branchesIn(names);
-    for (const log of this.#files) log.isFrozen = branches.has(toHex(log.id));
+    for (const log of this.#files) {
+      log.isFrozen = branches.has(toHex(log.id));
+      if (log.isFrozen) log.apartFrom ??= apartFromOf(log);
+    }
     return this.#files.at(-1) !== before;
   }
 
-  /** Begin one that goes on from this record. */
-  begin(after: StoredRecord | undefined): void {
-    this.#files.push(beginLog(this.#folder, this.#keyring, this.#system, after));
+  /** Begin one that goes on from this record. @param bodies what it tells from the start */
+  begin(after: StoredRecord | undefined, bodies: RecordBodies = []): void {
+    this.#files.push(beginLog(this.#folder, this.#keyring, this.#system, after, bodies));
   }
 
   /**
@@ -101,41 +105,32 @@ export class OwnLogs {
   }
 
   #appendTo(log: LogFile, head: StoredRecord, bodies: RecordBodies): LogRecord[] {
-    const records: LogRecord[] = [];
-    let last = head.record;
-    for (const { type, clear, secret } of bodies) {
-      const now = this.#system.now();
-      const draft = {
-        type: recordTypes[type],
-        vault: this.#keyring.vault,
-        log: log.id,
-        seq: last.seq + 1n,
-        previous: last.id,
-        time: now > last.time ? now : last.time + 1n,
-        clear,
-        secret,
-      };
-      last = sealRecord(draft, this.#keyring.epoch, this.#keyring.device, this.#system.random);
-      records.push(last);
-    }
+    const records = recordsBehind(head.record, bodies, this.#keyring, this.#system);
     log.append(head, records);
     return records;
   }
 
   /**
    * Take records of a log of ours that others knew, or the proof that it has two branches. Where it is the newest one,
-   * somebody else has written to it, so a new one is begun under the same lock.
+   * somebody else has written to it, so a new one is begun under the same lock. Of two branches ours is known to nobody
+   * who knows the other: what it tells is told again, and only then the log is marked.
    * @param from a record of it that is known to be good
    */
   take(log: LogFile, from: StoredRecord, judge: (file: LogFile, head: StoredRecord) => Judgement): Judgement {
     return log.underLock(from, (head) => {
       const judgement = judge(log, head);
-      let last = head;
-      if (judgement.outcome === "append") last = log.append(head, judgement.fresh);
-      else if (judgement.outcome === "fork") keepBranch(log.path, judgement.theirs.bytes);
-      else return judgement;
-      this.refresh();
-      if (this.newest === log) this.begin(last);
+      if (judgement.outcome === "append") {
+        const last = log.append(head, judgement.fresh);
+        this.refresh();
+        if (this.newest === log) this.begin(last);
+      } else if (judgement.outcome === "fork") {
+        const bodies = restated(log, head.end, firstApart(log, head.end, judgement.theirs), this.#keyring.epochs);
+        this.refresh();
+        if (this.newest === log) this.begin(head, bodies);
+        else if (bodies.length > 0) this.append(bodies, (newest) => newest.first);
+        keepBranch(log.path, judgement.theirs.bytes);
+        this.refresh();
+      }
       return judgement;
     });
   }
@@ -165,8 +160,41 @@ function inOrder(logs: readonly LogFile[]): LogFile[] {
   });
 }
 
+/** The first record that stands in our branch of a log alone. */
+function apartFromOf(log: LogFile): bigint | undefined {
+  const branch = branchOf(log.path);
+  return branch && firstApart(log, log.size, decodeRecord(branch));
+}
+
+/** Records that say this, behind another one of their log. */
+function recordsBehind(last: LogRecord, bodies: RecordBodies, keyring: Keyring, system: System): LogRecord[] {
+  const records: LogRecord[] = [];
+  for (const { type, clear, secret } of bodies) {
+    const before = records.at(-1) ?? last;
+    const now = system.now();
+    const draft = {
+      type: recordTypes[type],
+      vault: keyring.vault,
+      log: before.log,
+      seq: before.seq + 1n,
+      previous: before.id,
+      time: now > before.time ? now : before.time + 1n,
+      clear,
+      secret,
+    };
+    records.push(sealRecord(draft, keyring.epoch, keyring.device, system.random));
+  }
+  return records;
+}
+
 /** Begin a log: the device's first, or one that goes on from the last record that it shares with an older one. */
-export function beginLog(folder: string, keyring: Keyring, system: System, after: StoredRecord | undefined): LogFile {
+export function beginLog(
+  folder: string,
+  keyring: Keyring,
+  system: System,
+  after: StoredRecord | undefined,
+  bodies: RecordBodies = [],
+): LogFile {
   const last = after?.record;
   const predecessor: GenesisBody["predecessor"] = last && { log: last.log, seq: last.seq, id: last.id };
   const now = system.now();
@@ -192,5 +220,5 @@ export function beginLog(folder: string, keyring: Keyring, system: System, after
     keyring.device,
     system.random,
   );
-  return LogFile.create(folder, genesis);
+  return LogFile.create(folder, genesis, recordsBehind(genesis, bodies, keyring, system));
 }

@@ -13,6 +13,7 @@ import { swarm, wire } from "../base/limits.js";
 import type { Head, RoomMessage } from "../format/message.js";
 import { decodeRecord } from "../format/record.js";
 import { Forks } from "./forks.js";
+import { middleOf, type Parting, partOf } from "./parting.js";
 import type { Heads } from "./heads.js";
 import type { Peer, Room } from "./room.js";
 import { violation } from "./violation.js";
@@ -22,6 +23,8 @@ type Of<T extends RoomMessage["type"]> = Extract<RoomMessage, { type: T }>;
 /** A question for records that has no answer yet. */
 interface Ask {
   readonly from: bigint;
+  /** what is known of where a log of our own parts from the peer's */
+  readonly parting: Parting | undefined;
   /** ends the time until others are asked too */
   cancel(): void;
 }
@@ -118,17 +121,17 @@ export class Exchange {
     if (mine === undefined && this.#heads.count(theirs.scope) >= swarm.logsPerVault) return;
     const { open, queue } = this.#asked.get(peer) as Asked;
     if (open.size >= swarm.recordAsks) queue.set(key, log);
-    else this.#ask(peer, log, wantedFrom(mine, theirs) as bigint);
+    else this.#ask(peer, log, wantedFrom(mine, theirs) as bigint, undefined);
   }
 
-  #ask(peer: Peer, log: Buffer, from: bigint): void {
+  #ask(peer: Peer, log: Buffer, from: bigint, parting: Parting | undefined): void {
     const key = toHex(log);
     const cancel = this.#room.system.after(swarm.stallSeconds * 1000, () => {
       if (this.#awaited.get(key) === peer) this.#awaited.delete(key);
       this.#consider(log);
     });
     this.#awaited.set(key, peer);
-    this.#asked.get(peer)?.open.set(key, { from, cancel });
+    this.#asked.get(peer)?.open.set(key, { from, parting, cancel });
     peer.send({ type: "askRecords", log, from });
   }
 
@@ -168,6 +171,18 @@ export class Exchange {
     if (records[0] === undefined || !isReadable(records[0], log, ask.from)) {
       this.#heads.unsay(peer, log);
       return;
+    }
+    if (store.isOwn(log)) {
+      const step = partOf(store, log, records[0], ask.parting);
+      if (typeof step === "object") {
+        this.#ask(peer, log, middleOf(step), step);
+        return;
+      }
+      // The very record by which the branches part: what is in ours alone is told again, and no more than that.
+      if (step === "found") {
+        this.#forks.weigh(theirs, records[0], peer);
+        return;
+      }
     }
     const result = store.acceptRecords(log, records, (vault) => this.#room.accepts(vault));
     if (result.outcome === "accepted") {

@@ -36,7 +36,7 @@ export class Forks {
     if (!peer.isKeeper) violation("it may ask, and not give");
     const head = this.#heads.get(log);
     if (head === undefined) this.#keepForLater(log, record);
-    else if (this.#room.accepts(head.scope)) this.#weigh(head, record, peer);
+    else if (this.#room.accepts(head.scope)) this.weigh(head, record, peer);
   }
 
   #keepForLater(log: Buffer, record: Buffer): void {
@@ -48,11 +48,11 @@ export class Forks {
     const record = this.#early.get(toHex(head.log));
     if (record === undefined) return;
     this.#early.delete(toHex(head.log));
-    this.#weigh(head, record, undefined);
+    this.weigh(head, record, undefined);
   }
 
   /** Does this record prove that the log has two branches? @param peer who sent it, just now */
-  #weigh(head: Head, record: Buffer, peer: Peer | undefined): void {
+  weigh(head: Head, record: Buffer, peer: Peer | undefined): void {
     const result = this.#room.store.acceptFork(head.log, record);
     if (result.outcome === "fork") this.found(head);
     else if (result.outcome === "gap") this.#keepForLater(head.log, record);
@@ -61,7 +61,13 @@ export class Forks {
 
   /** A log has been frozen here just now. */
   found({ log, device }: Head): void {
-    this.#room.emit({ type: "fork", log, device, own: this.#room.store.isOwn(log) });
+    const own = this.#room.store.isOwn(log);
+    this.#room.emit({ type: "fork", log, device, own });
+    // The store has begun a new log, where this was the newest one.
+    if (own)
+      this.#room.say(
+        `log ${toHex(log).slice(0, 16)} of this device has two branches: this home was copied or put back to an earlier state, and went on; it goes on in a new log`,
+      );
     this.#heads.look();
     for (const peer of this.#proved.keys()) this.prove(peer, log);
   }

@@ -2,16 +2,28 @@
  * What the tests of the room swarm are given: a simulated world with real homes in temporary folders, in one coop, and
  * an impostor who is admitted like anybody and then says what it likes.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { native } from "../../src/base/native.js";
 import { toHex } from "../../src/base/bytes.js";
 import { phraseKeys } from "../../src/format/keys.js";
 import { defaultClass } from "../../src/format/listing.js";
 import { type Head, decodeRoom, encodeRoom, type RoomMessage } from "../../src/format/message.js";
 import { readIfThere } from "../../src/store/home.js";
-import { objectLength } from "../../src/store/objects.js";
+import { LeafServer, objectLength } from "../../src/store/objects.js";
 import { Admission } from "../../src/swarm/admission.js";
 import { Coop } from "../../src/swarm/coop.js";
 import type { PeerEvent } from "../../src/swarm/events.js";
@@ -37,6 +49,7 @@ export class Machine {
   vault!: Vault;
   coop: Coop | undefined;
   peering: Peering | undefined;
+  #leaves: LeafServer | undefined;
   readonly events: PeerEvent[] = [];
   readonly said: string[] = [];
 
@@ -103,6 +116,9 @@ export class Machine {
     this.system.stop();
     this.peering = undefined;
     await this.world.clock.still(this.vault.close());
+    // What a process holds open goes with it.
+    for (const fd of readdirSync("/proc/self/fd"))
+      if (pathOf(fd).startsWith(join(this.path, "store", "incoming"))) closeSync(Number(fd));
     this.system = this.world.clock.system(this.name);
     await this.open();
   }
@@ -141,6 +157,12 @@ export class Machine {
     return heads.every(({ log, seq }) => mine.get(toHex(log))?.seq === seq);
   }
 
+  /** Leaves of an object that is here, as they are given away. */
+  leaves(name: Buffer, length: number, first: number, count: number): ReturnType<LeafServer["read"]> {
+    this.#leaves ??= new LeafServer(this.vault.home, this.system);
+    return this.#leaves.read(name, length, first, count);
+  }
+
   happened(type: PeerEvent["type"]): PeerEvent[] {
     return this.events.filter((event) => event.type === type);
   }
@@ -151,13 +173,16 @@ export class World {
   readonly net: SimNetwork;
   readonly folder: string;
   readonly machines: Machine[] = [];
+  /** done before the folder goes */
+  readonly ends: (() => void)[] = [];
 
   constructor(t: TestContext, seed = 1, options: SimNetworkOptions = {}) {
     this.clock = new SimClock(seed);
     this.net = new SimNetwork(this.clock, options);
-    this.folder = mkdtempSync(join(tmpdir(), "bcoopfs-swarm-"));
+    this.folder = mkdtempSync(join(workPlace(), "bcoopfs-swarm-"));
     t.after(async () => {
       for (const machine of this.machines) await machine.close().catch(() => {});
+      for (const end of this.ends) end();
       rmSync(this.folder, { recursive: true, force: true });
     });
   }
@@ -206,11 +231,35 @@ export class World {
     await this.clock.until(holds, ms, what);
   }
 
-  /** A folder on a file system of this size. */
-  smallFolder(name: string): string {
+  /** A folder on a file system of this many MiB, and how to give it more; undefined where mounting is not allowed. */
+  smallFolder(name: string, size: number): { path: string; grow(size: number): void } | undefined {
     const path = join(this.folder, name);
     mkdirSync(path);
-    return path;
+    const mount = (options: string): void =>
+      void execFileSync("mount", ["-t", "tmpfs", "-o", options, "none", path], { stdio: "ignore" });
+    try {
+      mount(`size=${size}m`);
+    } catch {
+      return undefined;
+    }
+    this.ends.push(() => native().detachMount(Buffer.from(path)));
+    return { path, grow: (more) => mount(`remount,size=${more}m`) };
+  }
+}
+
+/** In memory where there is plenty: what is tried here is no disk, and a thousand syncs take their time. */
+function workPlace(): string {
+  const memory = "/dev/shm";
+  if (!existsSync(memory)) return tmpdir();
+  const { bavail, bsize } = statfsSync(memory);
+  return bavail * bsize > 2 ** 30 ? memory : tmpdir();
+}
+
+function pathOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return "";
   }
 }
 
