@@ -4,15 +4,16 @@
  * @module
  */
 import { Problem } from "../base/errors.js";
+import type { Coop } from "../swarm/coop.js";
 import type { PeerEvent } from "../swarm/events.js";
 import type { Vault } from "../vault/vault.js";
-import { coopOf, type Keeper, type KeeperOptions, openKeeper } from "./keeper.js";
+import { coopOf, type KeeperOptions, openKeeper } from "./keeper.js";
 import { endPresence, tellPresence } from "./presence.js";
 
 export interface DaemonOptions extends KeeperOptions {
   readonly stop: AbortSignal;
   /** called once it takes links */
-  readonly ready: (keeper: Keeper) => void;
+  readonly ready: (coop: Coop) => void;
 }
 
 /**
@@ -33,7 +34,7 @@ export async function runDaemon(vault: Vault, options: DaemonOptions): Promise<v
     throw new Problem("busy", "another bcoopfs process (daemon, sync or recover) exchanges with peers for this home");
   try {
     told.tell();
-    options.ready(keeper);
+    options.ready(coop);
     await aborted(options.stop);
   } finally {
     endPresence(vault.home);

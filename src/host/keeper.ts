@@ -5,6 +5,7 @@
  */
 import { Problem } from "../base/errors.js";
 import type { System } from "../base/system.js";
+import type { SigningKey } from "../format/sign.js";
 import type { Say } from "../store/store.js";
 import { Coop } from "../swarm/coop.js";
 import type { OnPeerEvent } from "../swarm/events.js";
@@ -18,6 +19,12 @@ import { inTime } from "./peers.js";
 /** Who ends it waits at most this long for goodbyes. */
 const closeMs = 3000;
 
+/** How a machine that has just been recovered is let in where it is not known yet: by the phrase alone. */
+export interface Recovery {
+  readonly slot: SigningKey;
+  readonly topic: Buffer;
+}
+
 export interface KeeperOptions {
   readonly reach: ReachOptions;
   readonly say: Say;
@@ -27,7 +34,6 @@ export interface KeeperOptions {
 }
 
 export interface Keeper {
-  readonly coop: Coop;
   readonly peering: Peering;
   close(): Promise<void>;
 }
@@ -43,8 +49,15 @@ export function coopOf(vault: Vault): Coop {
   return coop;
 }
 
-/** Become the keeper of a home; undefined where another process is it. */
-export async function openKeeper(vault: Vault, coop: Coop, options: KeeperOptions): Promise<Keeper | undefined> {
+/**
+ * Become the keeper of a home; undefined where another process is it.
+ * @param as a member of a coop, or one that only takes what belongs to its own vault
+ */
+export async function openKeeper(
+  vault: Vault,
+  as: Coop | Recovery,
+  options: KeeperOptions,
+): Promise<Keeper | undefined> {
   const { system } = vault;
   const lock = lockKeeper(vault.home);
   if (lock === undefined) return undefined;
@@ -52,9 +65,12 @@ export async function openKeeper(vault: Vault, coop: Coop, options: KeeperOption
   try {
     const { reach, say, events, open = openNetwork } = options;
     network = await open(reach, system);
-    const peering = Peering.start({ vault, coop, network, system, role: "keeper", say, events });
+    const common = { vault, network, system, say, events };
+    const peering =
+      as instanceof Coop
+        ? Peering.start({ ...common, coop: as, role: "keeper" })
+        : Peering.start({ ...common, coop: undefined, role: "recovering", recovery: as });
     return {
-      coop,
       peering,
       close: async () => {
         await inTime(peering.close(), closeMs, system);

@@ -68,7 +68,8 @@ class PeerSource implements Source {
     const { reach, say, open = openNetwork } = this.#access;
     const { system } = this.#vault;
     say("fetching from peers…");
-    const network = await open(reach, system);
+    // The port of config.toml is the keeper's, who runs beside this.
+    const network = await open({ ...reach, listen: reach.listen?.split(":")[0] }, system);
     if (this.#closed) void network.close();
     return Peering.start({
       vault: this.#vault,

@@ -1,6 +1,6 @@
 /** From the phrase alone to a vault again, in a simulated world: with peers that are stale, forked, late or absent. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
@@ -12,7 +12,9 @@ import { type Recovered, type RecoverEvent, type RecoverOptions, recover } from 
 import { patience } from "../../src/swarm/seek.js";
 import { readConfig } from "../../src/vault/config-file.js";
 import { homeAt } from "../../src/store/home.js";
+import { objectPath } from "../../src/store/objects.js";
 import { allRevisions } from "../../src/vault/revisions.js";
+import type { Vault } from "../../src/vault/vault.js";
 import { commitRevision, file, folder } from "../support/recall-revision.js";
 import { type Machine, World } from "./given.js";
 
@@ -48,6 +50,7 @@ async function meet(world: World, first: Machine, ...others: Machine[]): Promise
 interface Told {
   readonly path: string;
   readonly events: RecoverEvent[];
+  readonly progress: [here: number, of: number][];
   readonly options: RecoverOptions;
 }
 
@@ -57,6 +60,7 @@ function options(world: World, of: Machine, name: string, more: Partial<RecoverO
   return {
     path,
     events,
+    progress: [],
     options: {
       home: path,
       phrase: phraseKeys(of.entropy),
@@ -80,6 +84,21 @@ async function recovered(t: TestContext, world: World, told: Told): Promise<Reco
   return result;
 }
 
+/** Metadata as `recover` fetches it; how much of it was not to be had. */
+function fetched(world: World, vault: Vault, told: Told): Promise<number> {
+  return world.clock.settled(
+    fetchMetadata(vault, {
+      reach: { bootstrap: undefined },
+      recovery: told.options.phrase,
+      say: () => {},
+      events: () => {},
+      stop: new AbortController().signal,
+      open: async () => world.net.open("new"),
+      progress: (here, of) => told.progress.push([here, of]),
+    }),
+  );
+}
+
 test("all is lost but the phrase: every revision comes back, and who had seen the newest is told", async (t) => {
   const [world, ann, bob, carl] = (await given(t, "ann", "bob", "carl")) as [World, Machine, Machine, Machine];
   const first = await save(ann, "first");
@@ -99,17 +118,7 @@ test("all is lost but the phrase: every revision comes back, and who had seen th
   assert.deepEqual(readConfig(homeAt(told.path)).coop.bootstrap, ["10.0.0.5:1"]);
   const coop = Coop.open(vault);
   assert.deepEqual(coop?.id, ann.coop?.id);
-  const missing = await world.clock.settled(
-    fetchMetadata(vault, {
-      reach: { bootstrap: undefined },
-      say: () => {},
-      events: () => {},
-      stop: new AbortController().signal,
-      open: async () => world.net.open("new"),
-      progress: () => {},
-    }),
-  );
-  assert.equal(missing, 0);
+  assert.equal(await fetched(world, vault, told), 0);
   assert.deepEqual(
     [...allRevisions(vault.store.catalogue)].map(({ id }) => id),
     [first, second],
@@ -171,4 +180,25 @@ test("a further machine of a living vault: both write, each sees the other's", a
     [...allRevisions(vault.store.catalogue)].map(({ id }) => id),
     [first],
   );
+});
+
+test("a coop whose key is not known any more lets nobody in: metadata comes by the phrase", async (t) => {
+  const [world, ann, bob] = (await given(t, "ann", "bob")) as [World, Machine, Machine];
+  await save(ann, "first");
+  await meet(world, ann, bob);
+  bob.start();
+  const told = options(world, ann, "new");
+  const { vault } = await recovered(t, world, told);
+  rmSync(join(told.path, "coop"), { recursive: true });
+  assert.equal(await fetched(world, vault, told), 0);
+  const [here, of] = told.progress.at(-1) ?? [0, 0];
+  assert.ok(of > 0 && here === of, `${here} of ${of}`);
+  // What nobody has is counted, not waited for.
+  const names = [...vault.store.heads()].flatMap(({ log }) => [...vault.store.ledger.listedBy(log)]);
+  for (const { name } of names) {
+    rmSync(objectPath(vault.home, name), { force: true });
+    vault.store.ledger.missing(name);
+  }
+  await world.clock.settled(bob.peering?.close() ?? Promise.resolve());
+  assert.equal(await fetched(world, vault, told), of);
 });

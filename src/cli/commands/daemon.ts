@@ -34,7 +34,7 @@ export function registerDaemon(program: Command, invocation: Invocation): void {
             const words = eventWords(event);
             if (words !== undefined) log(words);
           },
-          ready: ({ coop }) => {
+          ready: (coop) => {
             const name = coop.pending?.name ?? coop.name;
             log(`ready, in coop ${name}, through ${describeBootstrap(reach.bootstrap)}`);
             if (options.json)

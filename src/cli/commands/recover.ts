@@ -54,9 +54,10 @@ async function recover(options: Options, command: Command, invocation: Invocatio
   const host = await import("../../host/recovery.js");
   const began = system.now();
   const say = (line: string): void => output.note(`bcoopfs: ${line}`);
+  const phrase = phraseKeys(entropy);
   const { vault, gathering } = await swarm.recover({
     home,
-    phrase: phraseKeys(entropy),
+    phrase,
     host: defaultHost(),
     bootstrap,
     network: () => openNetwork({ bootstrap }, system),
@@ -69,6 +70,7 @@ async function recover(options: Options, command: Command, invocation: Invocatio
   try {
     const missing = await host.fetchMetadata(vault, {
       reach: reachOf(vault.config().coop, env),
+      recovery: phrase,
       say,
       stop,
       events: (event) => noteEvent(event, output),
