@@ -8,8 +8,8 @@
  */
 import { Problem } from "../base/errors.js";
 import { sameBytes } from "../base/bytes.js";
-import type { Settled } from "../swarm/peering.js";
 import type { Coop } from "../swarm/coop.js";
+import type { PeerEvent } from "../swarm/events.js";
 import type { Vault } from "../vault/vault.js";
 import { type Copies, countCopies } from "./copies.js";
 import { Presences } from "./daemon.js";
@@ -20,8 +20,11 @@ import { endPresence, presenceOf } from "./presence.js";
 const lookMs = 15_000;
 /** Nothing has moved for so long: the peers that are there have given and taken all they will. */
 const stillMs = 10_000;
-/** Those that are known but not there yet have so long, from the start on. */
-const othersMs = 4000;
+/** Those that are known but not there yet have so long, from the start on; who was not met for so long is not waited for. */
+const othersMs = 2500;
+const awayDays = 3n;
+/** Where all that answer refuse this machine, others have so long to come. */
+const refusedMs = 3000;
 /** Between two looks at how far it is. */
 const stepMs = 250;
 
@@ -52,13 +55,13 @@ export interface SyncSummary extends SyncProgress {
 export async function sync(vault: Vault, options: SyncOptions): Promise<SyncSummary> {
   const coop = coopOf(vault);
   const presences = new Presences(vault);
-  const met = new Set<string>();
+  const met = new Meetings();
   const traffic = { sent: 0, received: 0 };
   const keeper = await openKeeper(vault, coop, {
     ...options,
     events: (event) => {
       presences.hear(event);
-      if (event.type === "peer-up" && event.keeps) met.add(event.device.toString("hex"));
+      met.hear(event);
       if (event.type === "traffic") Object.assign(traffic, { sent: event.sent, received: event.received });
       options.events(event);
     },
@@ -71,41 +74,77 @@ export async function sync(vault: Vault, options: SyncOptions): Promise<SyncSumm
   });
   if (keeper === undefined) return { ...(await watch(vault, options, now)), watched: true };
   try {
-    const ticking = tick(vault, options, () => now(met.size));
+    const ticking = tick(vault, options, () => now(met.peers.size));
     try {
       if (options.waitMs === undefined) await settle(vault, keeper, options, met, coop);
-      else await untilCopied(vault, options, options.waitMs, () => now(met.size));
+      else await untilCopied(vault, options, options.waitMs, () => now(met.peers.size));
     } finally {
       ticking();
     }
     checkStop(options.stop);
-    return { ...now(met.size), watched: false };
+    return { ...now(met.peers.size), watched: false };
   } finally {
     endPresence(vault.home);
     await keeper.close();
   }
 }
 
-/** Exchange with the peers that are there, and give those that are known a moment to come. */
-async function settle(
-  vault: Vault,
-  keeper: Keeper,
-  options: SyncOptions,
-  met: ReadonlySet<string>,
-  coop: Coop,
-): Promise<void> {
-  const began = vault.system.now();
-  const sinceMs = (): number => Number((vault.system.now() - began) / 1_000_000n);
-  let settled: Settled = await keeper.peering.settled(options.lookMs ?? lookMs, options.stop);
-  const others = [...coop.state.members.values()].filter(({ device }) => !sameBytes(device, vault.device)).length;
-  while (!options.stop.aborted && met.size > 0 && met.size < others && sinceMs() < othersMs) {
-    await vault.system.sleep(stepMs);
-    settled = await keeper.peering.settled(stillMs, options.stop);
+/** Whom a run has met, and who has sent it away for good. */
+class Meetings {
+  /** hex of the keys of devices that keep for others */
+  readonly peers = new Set<string>();
+  /** why, in the words of the last one */
+  refused: string | undefined;
+
+  hear(event: PeerEvent): void {
+    if (event.type === "peer-up" && event.keeps) this.peers.add(event.device.toString("hex"));
+    if (event.type === "refused" && event.by === "them") this.refused = event.why;
   }
-  if (settled.keepers === 0 && met.size === 0 && !options.stop.aborted) throw nobody(options, coop);
 }
 
-function nobody({ reach, lookMs: looked = lookMs }: SyncOptions, coop: Coop): Problem {
+/** Exchange with the peers that are there, and give those that are known a moment to come. */
+async function settle(vault: Vault, keeper: Keeper, options: SyncOptions, met: Meetings, coop: Coop): Promise<void> {
+  const { system } = vault;
+  const began = system.now();
+  const sinceMs = (): number => Number((system.now() - began) / 1_000_000n);
+  // One that waits to be let in may still meet an admin's machine.
+  const isShut = (): boolean => met.peers.size === 0 && met.refused !== undefined && coop.pending === undefined;
+  const enough = new AbortController();
+  const stop = (): void => enough.abort();
+  options.stop.addEventListener("abort", stop);
+  const look = (): void => {
+    if (isShut()) stop();
+    else cancel = system.after(stepMs, look);
+  };
+  let cancel = system.after(refusedMs, look);
+  try {
+    await keeper.peering.settled(options.lookMs ?? lookMs, enough.signal);
+    const others = expected(vault, coop);
+    while (!options.stop.aborted && met.peers.size > 0 && met.peers.size < others && sinceMs() < othersMs) {
+      await system.sleep(stepMs);
+      await keeper.peering.settled(stillMs, enough.signal);
+    }
+  } finally {
+    cancel();
+    options.stop.removeEventListener("abort", stop);
+  }
+  if (met.peers.size === 0 && !options.stop.aborted) throw nobody(options, coop, met.refused);
+}
+
+/** How many other machines of the coop may be there. */
+function expected(vault: Vault, coop: Coop): number {
+  const since = vault.system.now() - awayDays * 86_400_000_000_000n;
+  const away = new Set(
+    vault.store.ledger.peers().flatMap(({ device, facts }) => (facts.seen < since ? [device.toString("hex")] : [])),
+  );
+  return [...coop.state.members.entries()].filter(
+    ([key, { device }]) => !sameBytes(device, vault.device) && !away.has(key),
+  ).length;
+}
+
+function nobody({ reach, lookMs: looked = lookMs }: SyncOptions, coop: Coop, refused: string | undefined): Problem {
+  if (refused !== undefined)
+    return new Problem("not-found", `the machines of the coop that were reached let this one not in: ${refused}`);
   const where = reach.bootstrap === undefined ? "the public DHT" : `bootstrap nodes ${reach.bootstrap.join(", ")}`;
   const waits = coop.pending === undefined ? "" : "; the invite waits for one of an admin's machines";
   return new Problem(
@@ -148,7 +187,7 @@ async function watch(vault: Vault, options: SyncOptions, now: (peers: number) =>
     if (state !== last) still = 0;
     last = state;
     if (still >= waitMs) {
-      if (seen === 0 && options.waitMs === undefined) throw nobody(options, coopOf(vault));
+      if (seen === 0 && options.waitMs === undefined) throw nobody(options, coopOf(vault), undefined);
       return progress;
     }
     await vault.system.sleep(stepMs);
