@@ -9,6 +9,7 @@ import { realSystem } from "../base/system.js";
 import { registerBootstrap } from "./commands/bootstrap.js";
 import { registerCheck } from "./commands/check.js";
 import { registerCoop } from "./commands/coop.js";
+import { registerDaemon } from "./commands/daemon.js";
 import { registerDevice } from "./commands/device.js";
 import { registerFileset } from "./commands/fileset.js";
 import { registerInit } from "./commands/init.js";
@@ -16,11 +17,13 @@ import { registerJoin } from "./commands/join.js";
 import { registerLook } from "./commands/look.js";
 import { registerMount } from "./commands/mount.js";
 import { registerPeers } from "./commands/peers.js";
+import { registerRecover } from "./commands/recover.js";
 import { registerRepair } from "./commands/repair.js";
 import { registerRestore } from "./commands/restore.js";
 import { registerRevisions } from "./commands/revisions.js";
 import { registerSnapshot } from "./commands/snapshot.js";
 import { registerStatus } from "./commands/status.js";
+import { registerSync } from "./commands/sync.js";
 import { registerVersion, versionText } from "./commands/version.js";
 import type { Invocation } from "./invocation.js";
 import { dataStream, Output } from "./output.js";
@@ -76,8 +79,11 @@ export function programOf(invocation: Invocation): Command {
     registerRepair,
     registerCoop,
     registerJoin,
+    registerSync,
+    registerDaemon,
     registerPeers,
     registerDevice,
+    registerRecover,
     registerBootstrap,
     registerStatus,
     registerVersion,

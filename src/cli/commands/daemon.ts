@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type Invocation, withCommon, withVault } from "../invocation.js";
+import { notifyReady } from "../notify.js";
 import { eventWords } from "../peer-words.js";
 import { describeBootstrap, reachOf } from "../reach.js";
 
@@ -38,8 +39,14 @@ export function registerDaemon(program: Command, invocation: Invocation): void {
             const name = coop.pending?.name ?? coop.name;
             log(`ready, in coop ${name}, through ${describeBootstrap(reach.bootstrap)}`);
             if (options.json)
-              output.json({ ready: name, coop: coop.id.toString("hex"), device: vault.device.toString("hex") });
+              output.json({
+                event: "ready",
+                ready: name,
+                coop: coop.id.toString("hex"),
+                device: vault.device.toString("hex"),
+              });
             else output.line(`ready ${name}`);
+            notifyReady(env);
           },
         });
         log("ended");
