@@ -23,6 +23,8 @@ export interface LinksOwner {
   /** the other side gives what we keep, though it is there for one vault only: we recover it */
   readonly recovers: boolean;
   admission(connection: Connection): Admission;
+  /** not to be dialled for a while, nor heard */
+  avoid(connection: Connection): void;
   up(peer: Peer): void;
   message(peer: Peer, bytes: Buffer): void;
   drained(peer: Peer): void;
@@ -33,12 +35,15 @@ export interface LinksOwner {
 }
 
 interface Entry {
+  readonly connection: Connection;
   readonly admission: Admission;
   link: Link | undefined;
   remote: Remote | undefined;
   peer: Peer | undefined;
   inTime(): void;
 }
+
+const late = "it was not admitted in time";
 
 export class Links {
   readonly #owner: LinksOwner;
@@ -64,12 +69,22 @@ export class Links {
   }
 
   take(connection: Connection): void {
+    if (this.knocking >= swarm.linksKnocking) this.#makeRoom();
     if (this.#closed || this.#entries.size >= swarm.links || this.knocking >= swarm.linksKnocking) {
+      // Somebody has to hear that it is reset meanwhile, or the process ends of it.
+      connection.stream.on("error", () => {});
       connection.stream.destroy();
       return;
     }
     const admission = this.#owner.admission(connection);
-    const entry: Entry = { admission, link: undefined, remote: undefined, peer: undefined, inTime: () => {} };
+    const entry: Entry = {
+      connection,
+      admission,
+      link: undefined,
+      remote: undefined,
+      peer: undefined,
+      inTime: () => {},
+    };
     this.#entries.add(entry);
     const handlers = {
       onKnock: (bytes: Buffer) => this.#act(entry, admission.onKnock(bytes)),
@@ -81,7 +96,18 @@ export class Links {
     };
     const link = Link.attach(connection, admission.knock, handlers, this.#owner.system);
     entry.link = link;
-    entry.inTime = link.closeAfter(swarm.admissionSeconds * 1000, "it was not admitted in time");
+    entry.inTime = link.closeAfter(swarm.admissionSeconds * 1000, late);
+  }
+
+  /** Who has shown no key has waited longest: a member that knocks now needs a moment only. */
+  #makeRoom(): void {
+    for (const entry of this.#entries) {
+      if (entry.peer !== undefined || entry.admission.isProven) continue;
+      this.#entries.delete(entry);
+      entry.link?.close("there were too many others");
+      entry.connection.stream.destroy();
+      return;
+    }
   }
 
   #act(entry: Entry, { send, outcome }: Moves): void {
@@ -91,6 +117,7 @@ export class Links {
     if (entry.remote !== undefined) return;
     if (outcome.kind === "refused") {
       this.#owner.refused(outcome);
+      if (outcome.silent) this.#owner.avoid(entry.connection);
       entry.link?.close(outcome.why);
       return;
     }
@@ -154,6 +181,7 @@ export class Links {
     if (error instanceof Violation && remote !== undefined) {
       const seconds = this.#keptOut.add(remote.device, this.#owner.system.now());
       this.#owner.misbehaved(remote.device, why, seconds);
+      this.#owner.avoid(entry.connection);
     } else if (!(error instanceof Problem && error.code === "unsupported"))
       this.#owner.say(`a link was ended by an error of this side: ${why}`);
     link.close(why);
@@ -174,6 +202,7 @@ export class Links {
   }
 
   #ended(entry: Entry, why: string | undefined): void {
+    if (why === late && !entry.admission.isProven) this.#owner.avoid(entry.connection);
     if (!this.#entries.delete(entry)) return;
     entry.inTime();
     const { peer } = entry;

@@ -164,6 +164,7 @@ export class Peering {
       system,
       recovers: this.#options.role === "recovering",
       admission: (connection) => this.#admission(connection),
+      avoid: ({ remoteKey }) => this.#options.network.avoid(remoteKey),
       up: (peer) => this.#up(peer),
       message: (peer, bytes) => this.#message(peer, bytes),
       drained: (peer) => this.#drained(peer),
@@ -376,7 +377,8 @@ export class Peering {
   settled(stillMs: number, stop?: AbortSignal): Promise<Settled> {
     const isTaken = (): boolean => this.#exchange.isDone && this.#parts.isDone && this.#transfer.isDone;
     const progress = (): number => this.#progress;
-    return settled({ room: this.#room, gives: this.#room.gives, isTaken, progress }, stillMs, stop);
+    const isOver = (): boolean => this.#closed;
+    return settled({ room: this.#room, gives: this.#room.gives, isTaken, progress, isOver }, stillMs, stop);
   }
 
   /** Say goodbye, end all links, stop all timers; what was half received is kept for the next time. */

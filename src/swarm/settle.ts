@@ -44,10 +44,12 @@ export interface Exchanging {
   isTaken(): boolean;
   /** changes whenever anything has moved */
   progress(): number;
+  /** the links are closed: nothing will move any more */
+  isOver(): boolean;
 }
 
 export function settled(
-  { room, gives, isTaken, progress }: Exchanging,
+  { room, gives, isTaken, progress, isOver }: Exchanging,
   stillMs: number,
   stop?: AbortSignal,
 ): Promise<Settled> {
@@ -68,13 +70,18 @@ export function settled(
   return new Promise((resolve) => {
     let last = progress();
     let since = system.now();
+    let found: Settled = { taken: false, keepers: 0, receipted: 0 };
     const look = (): void => {
+      if (isOver()) {
+        resolve({ ...found, keepers: 0, receipted: 0 });
+        return;
+      }
       const now = system.now();
       if (progress() !== last) {
         last = progress();
         since = now;
       }
-      const found = state();
+      found = state();
       const done = found.taken && found.keepers > 0 && found.receipted === found.keepers;
       if (done || stop?.aborted === true || now - since >= BigInt(stillMs) * 1_000_000n) resolve(found);
       else system.after(lookMs, look);

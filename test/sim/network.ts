@@ -165,6 +165,8 @@ export class SimNetwork implements SimWorld {
       return;
     }
     const [mine, theirs] = this.connect(from.name, from.key, to.name, to.key);
+    // The other side may end it before this one has heard of it.
+    mine.stream.on("error", () => {});
     to.enter(from, theirs);
     this.clock.after(this.latency(), `${from.name} reached ${to.name}`, () => {
       from.dialling.delete(to);
