@@ -46,7 +46,7 @@ class Coverage {
     this.#index = index;
     for (const { key } of index.range("copies")) {
       const name = key.toString("latin1", 0, 32);
-      const holder = key.toString("latin1", 32);
+      const holder = key.toString("latin1", 32, 64);
       const held = this.#held.get(name) ?? new Set();
       this.#held.set(name, held.add(holder));
       this.holders.add(holder);

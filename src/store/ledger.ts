@@ -135,7 +135,7 @@ export class Ledger {
       if (before && (all ? time <= before.replaced : time < before.replaced)) return false;
       const names = receipt.names.filter((name) => listed(this.#catalogue, log, name) !== undefined);
       if (all) this.#forget(holder, log, new Set(names.map((name) => name.toString("latin1"))));
-      for (const name of names) this.#catalogue.put("copies", Buffer.concat([name, holder]), timeBytes(time));
+      for (const name of names) this.#catalogue.put("copies", Buffer.concat([name, holder, log]), timeBytes(time));
       const newer = before === undefined || time >= before.time;
       const head = newer ? { device: holder, seq, id, time } : before;
       const replaced = all ? time : (before?.replaced ?? noTime);
@@ -144,10 +144,10 @@ export class Ledger {
     });
   }
 
-  /** Strike what a holder said of a log's objects, but for these. Another log that lists them is asked about apart. */
+  /** Strike what a holder said of a log's objects, but for these. What it said of another log that lists them stays. */
   #forget(holder: Buffer, log: Buffer, but: ReadonlySet<string>): void {
     for (const { name } of listedBy(this.#catalogue, log))
-      if (!but.has(name.toString("latin1"))) this.#catalogue.remove("copies", Buffer.concat([name, holder]));
+      if (!but.has(name.toString("latin1"))) this.#catalogue.remove("copies", Buffer.concat([name, holder, log]));
   }
 
   /** On how many other devices an object is, as they signed. */
@@ -156,7 +156,9 @@ export class Ledger {
   }
 
   holdersOf(name: Buffer): Buffer[] {
-    return [...this.#catalogue.range("copies", name)].map(({ key }) => key.subarray(32));
+    const holders = new Map<string, Buffer>();
+    for (const { key } of this.#catalogue.range("copies", name)) holders.set(key.toString("latin1", 32, 64), key);
+    return [...holders.values()].map((key) => key.subarray(32, 64));
   }
 
   /** On how many other devices each revision of this vault is whole, by its id in hex. */

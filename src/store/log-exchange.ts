@@ -100,7 +100,6 @@ export class LogExchange {
     if (judgement.outcome !== "append" && judgement.outcome !== "fork") return judgement;
     this.#parts.apply(true);
     if (judgement.outcome === "fork") {
-      // Whoever found it says so, see `Store.beginAnew`.
       return { outcome: "fork", mine: judgement.mine.bytes, theirs: judgement.theirs.bytes };
     }
     if (wasNewest) this.#parts.outrun();

@@ -84,12 +84,16 @@ export class OwnLogs {
   }
 
   /**
-   * Begin one that goes on from the newest record there is, unless another process has just done so.
+   * Begin one that goes on from the newest record there is, unless another process has just done so. Where the newest
+   * one has two branches, what ours alone tells is told again, see `take`.
    * @param from a record of the newest log that is known to be good
    */
   beginBehind(from: StoredRecord): void {
-    this.newest.underLock(from, (head) => {
-      if (!this.refresh()) this.begin(head);
+    const log = this.newest;
+    log.underLock(from, (head) => {
+      if (this.refresh()) return;
+      const apart = log.isFrozen ? log.apartFrom : undefined;
+      this.begin(head, apart === undefined ? [] : restated(log, head.end, apart, this.#keyring.epochs));
     });
   }
 

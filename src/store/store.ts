@@ -187,12 +187,12 @@ export class Store {
       // Another process may have seen to it before this one was alone.
       this.#seeWhere();
       if (this.#isCopy) {
-        this.#begin("this home was copied, moved or put back from a copy: it goes on in a new log");
+        this.beginAnew("this home was copied, moved or put back from a copy: it goes on in a new log");
         markInstalled(this.home);
       }
       this.#isCopy = false;
     }
-    if (this.#own.newest.isFrozen) this.#begin(forked);
+    if (this.#own.newest.isFrozen) this.beginAnew(forked);
   }
 
   /**
@@ -398,7 +398,7 @@ export class Store {
 
   /**
    * Take a record as proof that a log has two branches. "known" where it is ours, "gap" where too little is here to say
-   * so. Where the log is this installation's own and newest one, another is begun at once.
+   * so. Where the log is this installation's own and newest one, another is begun at once; whoever finds it says so.
    */
   acceptFork(log: Buffer, record: Buffer): Accepted {
     return this.#exchange.acceptFork(log, record);
@@ -414,16 +414,8 @@ export class Store {
     return this.#exchange.acceptOwnTail(log, records);
   }
 
-  /** Go on in a new log, and say why. Where one was begun when the fork was found that this is about, it is only said. */
+  /** Go on in a new log, and say why. */
   beginAnew(why: string): void {
-    this.#own.refresh();
-    const { newest } = this.#own;
-    const before = newest.isNew ? newest.predecessor : undefined;
-    if (before && this.#own.find(before.log)?.isFrozen) this.#say(why);
-    else this.#begin(why);
-  }
-
-  #begin(why: string): void {
     this.#own.beginBehind(this.#knownPlace(this.#own.newest));
     this.#apply();
     this.#say(why);

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { toHex } from "../../src/base/bytes.js";
 import { defaultClass } from "../../src/format/listing.js";
 import { decodeRecord } from "../../src/format/record.js";
+import { decodeRevision, encodeRevision } from "../../src/format/revision.js";
 import { keepBranch } from "../../src/store/branch.js";
 import { type Home, homeAt } from "../../src/store/home.js";
 import { whereInstalled } from "../../src/store/installed.js";
@@ -214,19 +215,46 @@ test("a tail of any length, in one piece", async () => {
   for (const { store } of [ahead, behind]) await store.close();
 });
 
-test("our log has two branches: both are kept, we go on in a new log, and every revision of either side is shown", async () => {
+/** A revision whose record is all that matters; its id. */
+function note(store: Store, n: number): Buffer {
+  const root = { name: Buffer.alloc(0), kind: "folder", flags: 0, mode: 0o755, uid: 0, gid: 0, mtimeNs: 0n } as const;
+  const none = { size: 0n, content: undefined, tree: undefined, target: undefined, major: 0, minor: 0, errno: 0 };
+  const counts = { files: 0, folders: 0, others: 0, bytes: 0n, changedFiles: 0, newBytes: 0n, storedBytes: 0n };
+  const secret = encodeRevision({
+    fileset: Buffer.alloc(16, n),
+    filesetName: `set-${n}`,
+    host: "host",
+    started: 0n,
+    complete: true,
+    root: { ...root, ...none, links: 1, group: 0n, xattrs: [], fields: [] },
+    rootHint: undefined,
+    errors: 0,
+    names: undefined,
+    report: undefined,
+    fields: [],
+    ...counts,
+  });
+  const [record] = store.commit([], [{ type: "revision", clear: Buffer.alloc(0), secret }]);
+  return record?.id as Buffer;
+}
+
+/** The names of all revisions that a store shows, each as often as it does. */
+const shown = (store: Store): string[] =>
+  [...store.catalogue.revisions()].map(({ body }) => decodeRevision(body).filesetName).sort();
+
+test("our log has two branches: both are kept, we go on in a new log that tells again what ours alone told", async () => {
   const { home, twin, log } = await twins();
   const watcher = await opened(furtherDevice(home, place()));
   const [one, two] = [await opened(home), await opened(twin)];
+  const { seq } = headOf(one.store, log);
   const mine = await write(one.store, 20);
+  note(one.store, 1);
   const theirs = await write(two.store, 30);
+  note(two.store, 2);
   giveAll(two.store, watcher.store);
-  const [rival] = watcher.store.recordsOf(log, headOf(one.store, log).seq, 1);
-  const took = one.store.acceptFork(log, rival as Buffer);
-  assert.equal(took.outcome, "fork");
+  const [rival] = watcher.store.recordsOf(log, seq + 1n, 1);
+  assert.equal(one.store.acceptFork(log, rival as Buffer).outcome, "fork");
   assert.deepEqual(one.said, [], "its finder says it");
-  one.store.beginAnew("two branches");
-  assert.deepEqual(one.said, ["two branches"]);
   assert.equal(logsIn(home).length, 2, "one new log");
   assert.equal(headOf(one.store, log).frozen, true);
   assert.deepEqual(
@@ -235,27 +263,29 @@ test("our log has two branches: both are kept, we go on in a new log, and every 
   );
   assert.deepEqual(one.store.acceptFork(log, rival as Buffer), { outcome: "frozen" });
   const proof = one.store.evidenceOf(log);
-  assert.equal(proof.length, 2);
   assert.deepEqual(
-    proof.map((bytes) => decodeRecord(bytes).seq).sort(),
-    [2n, 2n].slice(0, 2).map(() => decodeRecord(rival as Buffer).seq),
+    proof.map((bytes) => decodeRecord(bytes).seq),
+    [seq + 1n, seq + 1n],
   );
+  assert.deepEqual(shown(one.store), ["set-1"], "told twice, shown once");
   await write(one.store, 21);
   for (const id of mine) await one.store.reader.chunk("data", id);
 
   // The one that was copied learns of it too, and so does whoever keeps the log.
   assert.equal(proof.map((record) => two.store.acceptFork(log, record).outcome).includes("fork"), true);
-  two.store.beginAnew("two branches");
   for (const id of theirs) await two.store.reader.chunk("data", id);
   assert.equal(proof.map((record) => watcher.store.acceptFork(log, record).outcome).includes("fork"), true);
-  giveAll(one.store, watcher.store);
-  giveAll(two.store, watcher.store);
-  giveObjects(one.store, watcher.store);
-  giveObjects(two.store, watcher.store);
+  for (const { store } of [one, two]) {
+    giveAll(store, watcher.store);
+    giveObjects(store, watcher.store);
+  }
+  for (const id of [...mine, ...theirs]) await watcher.store.reader.chunk("data", id);
+  assert.deepEqual([...new Set(shown(watcher.store))], ["set-1", "set-2"]);
   for (const { store } of [one, two, watcher]) {
-    const before = rowsByName(store.catalogue);
+    const [before, revisions] = [rowsByName(store.catalogue), shown(store)];
     await store.rebuild();
     assert.deepEqual(rowsByName(store.catalogue), before);
+    assert.deepEqual(shown(store), revisions);
     assert.equal(headOf(store, log).frozen, true);
     await store.close();
   }
@@ -268,20 +298,24 @@ test("our log has two branches: both are kept, we go on in a new log, and every 
   }
 });
 
-test("a finder that died between keeping the proof and beginning anew: the next start begins anew", async () => {
+test("a branch that lies beside the newest log when the home is opened: it goes on in a new log, and tells all again", async () => {
   const { home, twin, log } = await twins();
   const [one, two] = [await opened(home), await opened(twin)];
-  await write(one.store, 20);
+  const { seq } = headOf(one.store, log);
+  note(one.store, 1);
   await write(two.store, 30);
-  const [rival] = two.store.recordsOf(log, headOf(one.store, log).seq, 1);
+  const [rival] = two.store.recordsOf(log, seq + 1n, 1);
   for (const { store } of [one, two]) await store.close();
   const name = join(home.logs, toHex(log));
   keepBranch(name, rival as Buffer);
-  const size = statSync(name).size;
+  const { size } = statSync(name);
   const again = await opened(home);
   assert.equal(again.said.length, 1);
   assert.match(again.said[0] as string, /both branches are kept[^\n]*new log$/);
+  assert.deepEqual(shown(again.store), ["set-1"]);
   await write(again.store, 22);
+  await again.store.rebuild();
+  assert.deepEqual(shown(again.store), ["set-1"]);
   assert.equal(statSync(name).size, size);
   await again.store.close();
 });

@@ -206,3 +206,39 @@ test("a device's logs come oldest first, each naming the one that it goes on fro
   truncateSync(join(folder, three.id.toString("hex")), 10);
   assert.throws(() => new OwnLogs(folder, keyring, realSystem), damaged);
 });
+
+test("records are found by their number, as many as fit, and none behind what is known to be on the disk", () => {
+  const folder = join(where, "many");
+  mkdirSync(folder);
+  const log = beginLog(folder, keyring, realSystem, undefined);
+  const ends = [log.start];
+  for (let i = 1; i <= 300; i++) {
+    appendNote(log, keyring, Buffer.alloc(1 + ((i * 37) % 900), i));
+    ends.push(log.size);
+  }
+  const all = [log.first, ...log.after(log.first)].map(({ record }) => record);
+  const ids = (records: readonly { readonly id: Buffer }[]): string[] => records.map(({ id }) => id.toString("hex"));
+  // Asked in any order: the index grows as it is asked.
+  for (const seq of [0, 1, 63, 64, 65, 300, 128, 5, 299, 200]) {
+    for (const count of [1, 2, 40]) {
+      const wanted = all.slice(seq, seq + count);
+      const bytes = wanted.reduce((sum, record) => sum + record.bytes.length, 0);
+      assert.deepEqual(ids(log.from(BigInt(seq), log.size, bytes)), ids(wanted), `${seq} ${count}`);
+    }
+    assert.equal(log.from(BigInt(seq), log.size, 0).length, 1, "at least one");
+    assert.deepEqual(ids(log.from(BigInt(seq), ends[seq] as number, 1e9)), ids(all.slice(seq, seq + 1)));
+    assert.deepEqual(log.from(BigInt(seq), (ends[seq] as number) - 1, 1e9), []);
+  }
+  for (const seq of [301n, -1n, 2n ** 63n]) assert.deepEqual(log.from(seq, log.size, 1e9), []);
+  assert.deepEqual(log.from(0n, 0, 1e9), []);
+  // What does not read ends what is given, wherever it stands.
+  const path = join(folder, log.id.toString("hex"));
+  const damagedBytes = readFileSync(path);
+  const at = (ends[149] as number) + 20;
+  damagedBytes[at] = (damagedBytes[at] as number) ^ 1;
+  writeFileSync(path, damagedBytes);
+  assert.equal(log.from(100n, damagedBytes.length, 1e9).length, 50);
+  assert.deepEqual(log.from(150n, damagedBytes.length, 1e9), []);
+  assert.equal(log.from(151n, damagedBytes.length, 1e9).length, 150);
+  log.close();
+});

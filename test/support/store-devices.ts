@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { realSystem } from "../../src/base/system.js";
 import { phraseKeys } from "../../src/format/keys.js";
 import type { LogUpTo } from "../../src/format/root-signed.js";
+import type { SigningKey } from "../../src/format/sign.js";
 import type { Catalogue } from "../../src/store/catalogue.js";
 import { type Home, homeAt } from "../../src/store/home.js";
 import { objectPath } from "../../src/store/objects.js";
@@ -28,6 +29,11 @@ export function furtherDevice(of: Home, path: string, inherits: readonly LogUpTo
   const capsule = openCapsule(phraseKeys(entropyOf(vault)), readFileSync(join(of.capsule, "root")), []);
   enrol(path, capsule, { host: "further", inherits, serial: 1n, bootstrap: [] }, realSystem);
   return homeAt(path);
+}
+
+/** The root key of a vault, as its phrase opens it. */
+export function rootOf(of: Home, vault = 1): SigningKey {
+  return openCapsule(phraseKeys(entropyOf(vault)), readFileSync(join(of.capsule, "root")), []).root;
 }
 
 /** Records of one log from a number on, as one store gives them to another. */
