@@ -3,29 +3,36 @@
  * hear of.
  * @module
  */
-import { formatSize } from "../base/units.js";
+import { escapeForTerminal, formatSize } from "../base/units.js";
 import type { PeerEvent } from "../swarm/events.js";
 import type { Output } from "./output.js";
 
 const start = (key: Buffer): string => key.toString("hex").slice(0, 16);
 
+/** What the coop calls a device; undefined where it does not. */
+export type LabelOf = (device: Buffer) => string | undefined;
+
 /** One line for a log; undefined for what happens all the time. */
-export function eventWords(event: PeerEvent): string | undefined {
+export function eventWords(event: PeerEvent, labelOf: LabelOf = () => undefined): string | undefined {
+  const who = (device: Buffer): string => {
+    const label = labelOf(device);
+    return label ? `${escapeForTerminal(Buffer.from(label))} (${start(device).slice(0, 8)})` : start(device);
+  };
   switch (event.type) {
     case "peer-up":
-      return `peer ${start(event.device)} is here${event.recovering ? `, recovering vault ${start(event.recovering)}` : ""}`;
+      return `peer ${who(event.device)} is here${event.recovering ? `, recovering vault ${start(event.recovering)}` : ""}`;
     case "peer-down":
-      return `peer ${start(event.device)} is gone${event.why ? `: ${event.why}` : ""}`;
+      return `peer ${who(event.device)} is gone${event.why ? `: ${event.why}` : ""}`;
     case "refused":
-      return `${event.by === "us" ? "refused" : "was refused by"} ${event.device ? start(event.device) : "a stranger"}: ${event.why}`;
+      return `${event.by === "us" ? "refused" : "was refused by"} ${event.device ? who(event.device) : "a stranger"}: ${event.why}`;
     case "misbehaved":
-      return `peer ${start(event.device)} is kept out for ${event.seconds} s: ${event.why}`;
+      return `peer ${who(event.device)} is kept out for ${event.seconds} s: ${event.why}`;
     case "coop-changed":
       return "the coop has changed";
     case "part-arrived":
       return `a part of the capsule of vault ${start(event.vault)} came`;
     case "fork":
-      return `log ${start(event.log)} of device ${start(event.device)} has two branches: it is frozen${event.own ? ", and this machine goes on in a new log" : ""}`;
+      return `log ${start(event.log)} of ${who(event.device)} has two branches: it is frozen${event.own ? ", and this machine goes on in a new log" : ""}`;
     case "own-log-ahead":
       return `peers knew ${event.records} more records of this machine's log ${start(event.log)}: they were taken, and it goes on in a new log`;
     case "other-installation":

@@ -3,6 +3,7 @@
  * is missing, so a command that finds all on this machine opens no socket; and a home in no coop has nobody to ask.
  * @module
  */
+import { Problem } from "../base/errors.js";
 import type { System } from "../base/system.js";
 import type { Source } from "../store/source.js";
 import { Coop } from "../swarm/coop.js";
@@ -35,7 +36,7 @@ export async function withPeers<T>(vault: Vault, access: PeerAccess, work: () =>
 
 /** The same for work that ends elsewhere. The result ends it; within 3 s, whatever the network does. */
 export function joinPeers(vault: Vault, access: PeerAccess): () => Promise<void> {
-  const coop = Coop.open(vault);
+  const coop = coopIfAny(vault, access);
   if (coop === undefined) return async () => {};
   const source = new PeerSource(vault, coop, access);
   vault.store.source = source;
@@ -43,6 +44,17 @@ export function joinPeers(vault: Vault, access: PeerAccess): () => Promise<void>
     vault.store.source = undefined;
     await source.close();
   };
+}
+
+/** A damaged key of the coop keeps nobody from reading what is here. */
+function coopIfAny(vault: Vault, { say }: PeerAccess): Coop | undefined {
+  try {
+    return Coop.open(vault);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    say(`nothing is read from peers: ${error.message}`);
+    return undefined;
+  }
 }
 
 /** A source that opens its links when it is first asked. */

@@ -13,25 +13,11 @@ import { fileURLToPath } from "node:url";
 import { realSystem } from "../../src/base/system.js";
 import { cannotMount } from "../support/mounting.js";
 import { isRoot, place, type Ran, refused, run } from "./given.js";
-import { begin, bytesIn, type Running, until } from "./processes.js";
+import { begin, bootstrapNodes, bytesIn, type Running, until } from "./processes.js";
 
 type Facts = Record<string, unknown>;
 const tool = (name: string): string => fileURLToPath(new URL(`../../../test/tools/${name}`, import.meta.url));
 const MiB = 1 << 20;
-
-/** Three nodes on ports that are free, as it seems; another try where they are not. */
-async function bootstrapNodes(t: TestContext): Promise<string[]> {
-  for (let tries = 0; ; tries++) {
-    const port = 20_000 + (realSystem.random(2).readUInt16LE() % 30_000);
-    const nodes = begin(t, undefined, ["bootstrap", "--host", "127.0.0.1", "--port", String(port)]);
-    try {
-      await nodes.ready;
-      return [0, 1, 2].map((i) => `127.0.0.1:${port + i}`);
-    } catch (error) {
-      if (tries === 4) throw error;
-    }
-  }
-}
 
 /** A home beside the others. */
 class Machine {

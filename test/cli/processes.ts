@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { realSystem } from "../../src/base/system.js";
 import { bin } from "./given.js";
 
 export interface Running {
@@ -66,4 +67,18 @@ export function bytesIn(folder: string): number {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
     if (entry.isFile()) bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
   return bytes;
+}
+
+/** Three nodes on ports that are free, as it seems; another try where they are not. */
+export async function bootstrapNodes(t: TestContext): Promise<string[]> {
+  for (let tries = 0; ; tries++) {
+    const port = 20_000 + (realSystem.random(2).readUInt16LE() % 30_000);
+    const nodes = begin(t, undefined, ["bootstrap", "--host", "127.0.0.1", "--port", String(port)]);
+    try {
+      await nodes.ready;
+      return [0, 1, 2].map((i) => `127.0.0.1:${port + i}`);
+    } catch (error) {
+      if (tries === 4) throw error;
+    }
+  }
 }

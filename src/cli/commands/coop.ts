@@ -67,12 +67,16 @@ export function registerCoop(program: Command, invocation: Invocation): void {
     .addHelpText("after", "\nExample:\n  bcoopfs coop members")
     .action((options: { json?: boolean }, command: Command) =>
       withVault(command, invocation, async (vault) => {
-        const { state, pending } = await coopOf(vault);
+        const { state, pending, isMember } = await coopOf(vault);
         const members = [...state.members.values()];
         if (options.json) invocation.output.json(members.map((member) => facts(member, vault)));
         else for (const line of lines(members, vault)) invocation.output.line(line);
         if (pending !== undefined)
           invocation.output.note("This machine has not been let in yet: no admin's machine was met since it joined.");
+        else if (isMember && !state.members.has(vault.device.toString("hex")))
+          invocation.output.note(
+            "This machine belongs to the coop by its vault; it is listed when an admin's meets it.",
+          );
       }),
     );
   withCommon(coop.command("remove").argument("<device>", "its label, its key, or the beginning of that"), {

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { Coop } from "../../swarm/coop.js";
 import { type Invocation, withCommon, withVault } from "../invocation.js";
 import { notifyReady } from "../notify.js";
 import { eventWords } from "../peer-words.js";
@@ -24,6 +25,8 @@ export function registerDaemon(program: Command, invocation: Invocation): void {
         const { output, env, stop, system } = invocation;
         const log = openLog(vault.home, "daemon", system);
         const reach = reachOf(vault.config().coop, env);
+        let farm: Coop | undefined;
+        const labelOf = (device: Buffer): string | undefined => farm?.state.members.get(device.toString("hex"))?.label;
         await runDaemon(vault, {
           reach,
           stop,
@@ -32,16 +35,18 @@ export function registerDaemon(program: Command, invocation: Invocation): void {
             output.note(`bcoopfs: ${line}`);
           },
           events: (event) => {
-            const words = eventWords(event);
+            const words = eventWords(event, labelOf);
             if (words !== undefined) log(words);
           },
           ready: (coop) => {
+            farm = coop;
             const name = coop.pending?.name ?? coop.name;
             log(`ready, in coop ${name}, through ${describeBootstrap(reach.bootstrap)}`);
             if (options.json)
               output.json({
                 event: "ready",
-                ready: name,
+                ready: true,
+                name,
                 coop: coop.id.toString("hex"),
                 device: vault.device.toString("hex"),
               });
