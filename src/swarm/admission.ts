@@ -293,11 +293,12 @@ export class Admission {
     const records = this.#records;
     this.#records = [];
     const coop = this.#options.coop as Coop;
-    const { fault, added, ids } = coop.accept(records);
+    const { fault, useless, ids } = coop.accept(records);
     if (fault !== undefined) return this.#breach(fault);
     this.#has.push(...ids);
-    this.#useless = added > 0 ? 0 : this.#useless + records.length;
-    if (this.#stage !== "taking" && this.#useless > mostUseless) return this.#breach("records that nobody can use");
+    if (this.#stage === "taking") return;
+    this.#useless += useless;
+    if (this.#useless > mostUseless) return this.#breach("records that nobody can use");
   }
 
   #onDone(): undefined {

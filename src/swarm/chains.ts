@@ -115,7 +115,8 @@ export class ChainBook {
   }
 }
 
-function authorOf(record: LogRecord): Author | undefined {
+/** Whose chain begins with this record; undefined where it is no such record, or its certificate does not hold. */
+export function authorOf(record: LogRecord): Author | undefined {
   try {
     return decodeAuthor(record);
   } catch (error) {

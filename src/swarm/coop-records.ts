@@ -3,12 +3,12 @@
  * that came are worth keeping. Pure: a book in, what to do out.
  * @module
  */
-import { toHex } from "../base/bytes.js";
+import { sameBytes, toHex } from "../base/bytes.js";
 import { choice, wire } from "../base/limits.js";
 import type { Head } from "../format/message.js";
 import type { LogRecord } from "../format/record.js";
-import { type Chain, type ChainBook, isSigned } from "./chains.js";
-import { type CoopState, foldCoop, isHeard } from "./members.js";
+import { authorOf, type Chain, type ChainBook, isSigned } from "./chains.js";
+import { type CoopState, foldCoop, isHeard, wasAdmin } from "./members.js";
 
 /** Records of one chain, as one message takes them. */
 export interface Row {
@@ -91,7 +91,8 @@ export function takeIn(coop: Buffer, book: ChainBook, records: readonly LogRecor
   const trial = book.copy();
   const entered: LogRecord[] = [];
   const waiting: LogRecord[] = [];
-  for (const record of [...records].sort((a, b) => (a.seq < b.seq ? -1 : a.seq > b.seq ? 1 : 0))) {
+  const offered = [...new Map(records.map((record) => [toHex(record.id), record])).values()];
+  for (const record of offered.sort((a, b) => (a.seq < b.seq ? -1 : a.seq > b.seq ? 1 : 0))) {
     const outcome = trial.enter(record);
     if (outcome === "added") entered.push(record);
     else if (outcome === "gap") waiting.push(record);
@@ -110,8 +111,36 @@ export function takeIn(coop: Buffer, book: ChainBook, records: readonly LogRecor
   return { kept, state, waiting: newest(waiting), fault: undefined };
 }
 
+/**
+ * Can any of these records make a difference? Only those can whose authors were admins at some time, by the list or by
+ * their vaults; all others wait for one of those to say so, and cost nothing until then.
+ * @param others where the beginnings of their chains may be found as well
+ */
+export function mayMatter(
+  book: ChainBook,
+  state: CoopState,
+  records: readonly LogRecord[],
+  others: readonly LogRecord[],
+): boolean {
+  const begun = new Map(
+    [...others, ...records].filter(({ seq }) => seq === 0n).map((first) => [toHex(first.id), first]),
+  );
+  const known = new Map<string, boolean>();
+  return records.some((record) => {
+    const log = toHex(record.log);
+    let speaks = known.get(log);
+    if (speaks === undefined) {
+      const first = begun.get(log);
+      const author = book.chains.get(log)?.author ?? (first && authorOf(first));
+      speaks = sameBytes(record.log, state.id) || (author !== undefined && wasAdmin(state, author));
+      known.set(log, speaks);
+    }
+    return speaks;
+  });
+}
+
 /** As many as may wait in memory. */
-function newest(records: readonly LogRecord[]): LogRecord[] {
+export function newest(records: readonly LogRecord[]): LogRecord[] {
   const kept: LogRecord[] = [];
   let bytes = 0;
   for (const record of records.slice(-choice.coopWaiting).reverse()) {

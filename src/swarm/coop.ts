@@ -34,7 +34,7 @@ import {
   sealMarkBytes,
   writeCoopKeys,
 } from "./coop-key.js";
-import { headsOf, type Row, recordsAfter, takeIn } from "./coop-records.js";
+import { headsOf, mayMatter, newest, type Row, recordsAfter, takeIn } from "./coop-records.js";
 import { admits, type CoopState, foldCoop, isAdmin, type Member } from "./members.js";
 import { epochOf, removalOf, speak, type ToSay } from "./speech.js";
 import { memberNamed, noAdmin } from "./who.js";
@@ -53,6 +53,8 @@ export interface CoopOwner {
 export interface CoopAccepted {
   /** how many were new and are kept */
   readonly added: number;
+  /** how many were new and say nothing, as far as can be seen now */
+  readonly useless: number;
   /** why none was taken: the sender broke the rules */
   readonly fault: string | undefined;
   /** of all of them, kept or not */
@@ -181,26 +183,32 @@ export class Coop {
     const ids: LogRecord[] = [];
     for (const bytes of records) {
       const record = recordIn(bytes);
-      if (record === undefined) return { added: 0, fault: "something that is no record", ids };
+      if (record === undefined || !sameBytes(record.vault, this.id))
+        return { added: 0, useless: 0, fault: "something that is no record of this coop", ids };
       ids.push(record);
     }
-    const isKnown = ({ id }: LogRecord): boolean => this.#chains.book.record(toHex(id)) !== undefined;
-    if (ids.every(isKnown)) return { added: 0, fault: undefined, ids };
-    let fault: string | undefined;
-    const before = this.#chains.book.size;
-    this.#change(() => {
-      let taken = takeIn(this.id, this.#chains.book, [...ids, ...this.#waiting]);
+    const fresh = ids.filter(({ id }) => this.#chains.book.record(toHex(id)) === undefined);
+    if (fresh.length === 0) return { added: 0, useless: 0, fault: undefined, ids };
+    if (!mayMatter(this.#chains.book, this.#state, fresh, this.#waiting)) {
+      this.#waiting = newest([...this.#waiting, ...fresh]);
+      return { added: 0, useless: fresh.length, fault: undefined, ids };
+    }
+    return this.#change(() => {
+      let taken = takeIn(this.id, this.#chains.book, [...fresh, ...this.#waiting]);
       // Those that waited are somebody else's.
-      if (taken.fault !== undefined) taken = takeIn(this.id, this.#chains.book, ids);
-      fault = taken.fault;
-      if (fault !== undefined) return;
-      this.#chains.append(taken.kept);
-      this.#waiting = taken.waiting;
-      if (taken.kept.length === 0) return;
-      this.#state = this.#fold();
-      this.#closeGaps();
+      if (taken.fault !== undefined) taken = takeIn(this.id, this.#chains.book, fresh);
+      const { kept, waiting, fault } = taken;
+      if (fault !== undefined) return { added: 0, useless: 0, fault, ids };
+      this.#chains.append(kept);
+      this.#waiting = waiting;
+      if (kept.length > 0) {
+        this.#state = this.#fold();
+        this.#closeGaps();
+      }
+      const keeps = new Set(kept);
+      const added = fresh.filter((record) => keeps.has(record)).length;
+      return { added, useless: fresh.length - added, fault, ids };
     });
-    return { added: this.#chains.book.size - before, fault, ids };
   }
 
   /** The text of a new invite, good for a week. Problem("refused") where this device is no admin. */

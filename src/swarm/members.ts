@@ -279,10 +279,13 @@ export function isHeard(state: CoopState, author: Author, record: LogRecord): bo
     const id = toHex(record.id);
     return removal.kept.has(id) || state.pinned.has(id);
   }
-  if (state.admins.has(device)) return true;
-  const { certificate } = author;
+  return wasAdmin(state, author);
+}
+
+/** Was an author an admin at any time, by the list or by its vault? */
+export function wasAdmin({ admins }: CoopState, { device, certificate }: Author): boolean {
+  if (admins.has(toHex(device))) return true;
   if (certificate === undefined || (certificate.rights & rights.administer) === 0) return false;
-  for (const { vault } of state.admins.values())
-    if (vault !== undefined && sameBytes(vault, certificate.vault)) return true;
+  for (const { vault } of admins.values()) if (vault !== undefined && sameBytes(vault, certificate.vault)) return true;
   return false;
 }

@@ -3,13 +3,22 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { realSystem, type System } from "../../src/base/system.js";
 import { certify, rights } from "../../src/format/certificate.js";
-import { type Constants, type Epoch, newConstants, newEpoch, vaultIdOf } from "../../src/format/keys.js";
+import {
+  type Constants,
+  type Epoch,
+  newConstants,
+  newEpoch,
+  type PhraseKeys,
+  phraseKeys,
+  vaultIdOf,
+} from "../../src/format/keys.js";
 import { type SigningKey, signingKeyOf } from "../../src/format/sign.js";
 import { type Home, homeAt } from "../../src/store/home.js";
 import type { Keyring } from "../../src/store/keyring.js";
 import { Admission, type AdmissionOptions, type Moves, type Outcome } from "../../src/swarm/admission.js";
 import { Coop, type CoopOwner } from "../../src/swarm/coop.js";
 import { createCoop, joinCoop } from "../../src/swarm/new-coop.js";
+import { Violation } from "../../src/swarm/violation.js";
 import { readConfig } from "../../src/vault/config-file.js";
 import { encodeDeviceKeys, encodeVaultKeys } from "../../src/vault/key-files.js";
 import { chances, seed, workFolder } from "../support/store-home.js";
@@ -45,6 +54,7 @@ export class World implements System {
     const root = signingKeyOf(this.random(32));
     return {
       root,
+      phrase: phraseKeys(this.random(32)),
       id: vaultIdOf(root.publicKey),
       constants: newConstants(this.random, 16384),
       epoch: newEpoch(this.random, 0),
@@ -59,6 +69,7 @@ export class World implements System {
 
 export interface TestVault {
   readonly root: SigningKey;
+  readonly phrase: PhraseKeys;
   readonly id: Buffer;
   readonly constants: Constants;
   readonly epoch: Epoch;
@@ -70,10 +81,12 @@ export class TestDevice implements CoopOwner {
   readonly store: { readonly keyring: Keyring };
   readonly system: World;
   readonly host: string;
+  readonly vault: TestVault;
 
   constructor(world: World, host: string, vault: TestVault, mayDo: number, path: string) {
     this.system = world;
     this.host = host;
+    this.vault = vault;
     this.home = homeAt(path);
     const device = signingKeyOf(world.random(32));
     const certificate = certify(vault.root, device.publicKey, mayDo, world.now());
@@ -82,7 +95,7 @@ export class TestDevice implements CoopOwner {
     this.keyring = { vault: vault.id, rootPublic, constants, epochs: new Map(), epoch, device, certificate };
     this.store = { keyring: this.keyring };
     mkdirSync(this.home.capsule, { recursive: true });
-    const recoveryPublic = Buffer.alloc(32, 9);
+    const { recoveryPublic } = vault.phrase;
     writeFileSync(this.home.vaultKey, encodeVaultKeys({ rootPublic, recoveryPublic, constants, epochs: [epoch] }));
     writeFileSync(this.home.deviceKey, encodeDeviceKeys({ seed: Buffer.from(device.seed), certificate, host }));
   }
@@ -172,7 +185,14 @@ export function meet(a: End, b: End, tap: Tap = (message) => [message]): Met {
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const { from, bytes, isKnock } = next;
     const to = from === "a" ? admissionB : admissionA;
-    const moves: Moves = isKnock ? to.onKnock(bytes) : to.onDoor(bytes);
+    let moves: Moves;
+    try {
+      moves = isKnock ? to.onKnock(bytes) : to.onDoor(bytes);
+    } catch (error) {
+      // After admission: the link ends here.
+      if (error instanceof Violation) break;
+      throw error;
+    }
     for (const message of moves.send) put(from === "a" ? "b" : "a", message, false);
   }
   return { a: admissionA.outcome, b: admissionB.outcome, admissionA, admissionB, sent };
