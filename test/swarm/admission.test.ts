@@ -492,7 +492,10 @@ test("heads of another coop, and records that are none, are of another coop, are
   };
   assert.match(instead("coopHeads", { type: "coopHeads", heads: foreign.heads() }), /breach: .*heads of another coop/);
   const records = (...bytes: Buffer[]): DoorMessage => ({ type: "coopRecords", log: ann.coop.id, records: bytes });
-  assert.match(instead("coopDone", records(world.random(300))), /breach: bob \(.*\) sent something that is no record of this coop/);
+  assert.match(
+    instead("coopDone", records(world.random(300))),
+    /breach: bob \(.*\) sent something that is no record of this coop/,
+  );
   const theirs = foreign.recordsAfter([]).flatMap((row) => row.records);
   assert.match(instead("coopDone", records(...theirs)), /breach: .*no record of this coop/);
   // In Ann's name, with another's signature.
