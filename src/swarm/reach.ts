@@ -34,9 +34,12 @@ const dialsAtOnce = 16;
 const handshakesAtOnce = 128;
 const handshakesPerSecond = 16;
 const backoffsMs = [1000, 5000, 15_000, 60_000] as const;
-/** when a topic is looked at again after a join, and from then on */
+/**
+ * When a topic is looked at again after a join, and from then on, up to twice as much. Nodes of one's own forget everybody
+ * when they are started anew, and cost nothing; those of the public DHT are others' machines.
+ */
 const looksMs = [500, 2000, 8000];
-const lookMs = 30_000;
+const lookMs = { own: 10_000, public: 30_000 };
 const avoidedMs = 600_000;
 const avoidedMost = 4096;
 /** what a polite end, leaving the DHT and an end by force may take: 3 s in all */
@@ -75,13 +78,14 @@ export async function openNetwork(options: ReachOptions, system: System): Promis
     anyPort: port === 0,
   });
   await bind(dht, { host, port });
-  return new Reach(dht, system);
+  return new Reach(dht, bootstrap ? lookMs.own : lookMs.public, system);
 }
 
 class Reach implements Network {
   readonly #dht: HyperDHT;
   readonly #swarm: Hyperswarm;
   readonly #system: System;
+  readonly #lookMs: number;
   readonly #topics = new Map<string, Topic>();
   readonly #streams = new Set<Stream>();
   /** key → when it may be spoken with again; the first is the oldest */
@@ -91,8 +95,9 @@ class Reach implements Network {
   #handler: (connection: Connection) => void = ({ stream }) => stream.destroy();
   #closing: Promise<void> | undefined;
 
-  constructor(dht: HyperDHT, system: System) {
+  constructor(dht: HyperDHT, lookMs: number, system: System) {
     this.#dht = dht;
+    this.#lookMs = lookMs;
     this.#system = system;
     this.#countedAt = system.now();
     this.#swarm = new Hyperswarm({
@@ -163,7 +168,7 @@ class Reach implements Network {
 
   /** Again after a while, for as long as the topic is joined: whoever joins at the same time is not found at first. */
   #lookAgain(joined: Topic, times: number): void {
-    const ms = looksMs[times] ?? lookMs;
+    const ms = looksMs[times] ?? this.#lookMs;
     const jitter = this.#system.random(2).readUInt16BE() / 65_536;
     joined.cancel = this.#system.after(ms * (1 + jitter), () => {
       look(joined);
