@@ -87,6 +87,29 @@ export function peerAccess(vault: Vault, { env, output }: Invocation): PeerAcces
 }
 
 /**
+ * Long work in JSON lines: the last of them is a summary, also where the work failed before it had one.
+ * @param work calls what it is given just before it prints a summary of its own
+ */
+export async function summarised(
+  json: boolean | undefined,
+  { output }: Invocation,
+  work: (summarising: () => void) => Promise<void>,
+): Promise<void> {
+  let done = false;
+  try {
+    await work(() => {
+      done = true;
+    });
+  } catch (error) {
+    if (json && error instanceof Problem) {
+      output.json({ message_type: "error", message: error.message });
+      if (!done) output.json({ message_type: "summary", error: error.message });
+    }
+    throw error;
+  }
+}
+
+/**
  * Words as they were typed: Node gives text, which loses names that are not UTF-8, but the system still knows them.
  * A word may also be the value in `--option=value`.
  */

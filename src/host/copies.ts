@@ -30,3 +30,26 @@ export function countCopies(vault: Vault): Copies {
   }
   return { revisions, whole, safe, of };
 }
+
+/** Counts anew only so often that counting stays a small part of the work, however large the vault. */
+export class CopyCounter {
+  readonly #vault: Vault;
+  #last: Copies | undefined;
+  /** not before this is there another count */
+  #due = 0n;
+
+  constructor(vault: Vault) {
+    this.#vault = vault;
+  }
+
+  /** The last count, or a new one where that is due. */
+  get copies(): Copies {
+    const { system } = this.#vault;
+    const now = system.now();
+    if (this.#last !== undefined && now < this.#due) return this.#last;
+    this.#last = countCopies(this.#vault);
+    const after = system.now();
+    this.#due = after + 10n * (after - now);
+    return this.#last;
+  }
+}

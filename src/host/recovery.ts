@@ -67,7 +67,11 @@ class Fetch {
         // Peers may know of more than was known when this began.
         store.refresh();
         const before = this.missing;
+        const began = system.now();
         this.missing = missingMetadata(this.#vault);
+        // Looking stays a small part of the work, however many objects there are.
+        const looked = Number(system.now() - began) / 1e6;
+        if (looked > 10) await system.sleep(10 * looked);
         this.#of = Math.max(this.#of, this.missing);
         if (this.missing !== before) still = 0;
         progress(this.#of - this.missing, this.#of);
@@ -101,6 +105,7 @@ export function newestSeen(
   vault: Vault,
   gathering: Gathering,
 ): { newest: Seen | undefined; complete: Seen | undefined } {
+  const coop = Coop.open(vault);
   let newest: Revision | undefined;
   let complete: Revision | undefined;
   for (const revision of allRevisions(vault.store.catalogue)) {
@@ -108,6 +113,6 @@ export function newestSeen(
     if (revision.complete) complete = revision;
   }
   const seen = (revision: Revision | undefined): Seen | undefined =>
-    revision && { revision, ...seenBy(vault, gathering, revision.id) };
+    revision && { revision, ...seenBy(vault, gathering, coop, revision.id) };
   return { newest: seen(newest), complete: seen(complete) };
 }

@@ -11,7 +11,7 @@ import { sameBytes } from "../base/bytes.js";
 import type { Coop } from "../swarm/coop.js";
 import type { PeerEvent } from "../swarm/events.js";
 import type { Vault } from "../vault/vault.js";
-import { type Copies, countCopies } from "./copies.js";
+import { type Copies, CopyCounter, countCopies } from "./copies.js";
 import { Presences } from "./daemon.js";
 import { coopOf, type Keeper, type KeeperOptions, openKeeper } from "./keeper.js";
 import { endPresence, presenceOf } from "./presence.js";
@@ -66,11 +66,12 @@ export async function sync(vault: Vault, options: SyncOptions): Promise<SyncSumm
       options.events(event);
     },
   });
-  const now = (peers: number): SyncProgress => ({
+  const counter = new CopyCounter(vault);
+  const now = (peers: number, copies = counter.copies): SyncProgress => ({
     peers,
     ...traffic,
     wanted: vault.store.ledger.wantedCount(),
-    copies: countCopies(vault),
+    copies,
   });
   if (keeper === undefined) return { ...(await watch(vault, options, now)), watched: true };
   try {
@@ -82,7 +83,7 @@ export async function sync(vault: Vault, options: SyncOptions): Promise<SyncSumm
       ticking();
     }
     checkStop(options.stop);
-    return { ...now(met.peers.size), watched: false };
+    return { ...now(met.peers.size, countCopies(vault)), watched: false };
   } finally {
     endPresence(vault.home);
     await keeper.close();

@@ -17,8 +17,9 @@ import { type OpenedCapsule, openCapsule } from "../vault/enrol.js";
 import { Branches } from "./branches.js";
 
 const rootDevice = Buffer.alloc(32);
-/** Logs of one vault that are looked at, and bytes of all their records. */
+/** Logs of one vault that are looked at, bytes of all their records, and what one peer may tell of. */
 const logsAtMost = 4096;
+const toldAtMost = 4096;
 const bytesAtMost = 512 * 1024 * 1024;
 
 /** What one peer has told, and what it still owes. */
@@ -31,6 +32,8 @@ interface PeerView {
   readonly done: Set<string>;
   /** parts and logs that it was asked for and has not given; of a log the first record asked for */
   readonly asked: Map<string, bigint>;
+  /** it has told of parts or logs at all */
+  tells: boolean;
 }
 
 export class Gathering {
@@ -46,7 +49,7 @@ export class Gathering {
     this.#phrase = phrase;
   }
 
-  /** grows whenever somebody told something that nobody had told before */
+  /** Grows whenever somebody told something that is true and that nobody had told before; what is only claimed is no news. */
   get news(): number {
     return this.#news;
   }
@@ -56,9 +59,9 @@ export class Gathering {
     return this.#root !== undefined;
   }
 
-  /** Peers that gave something of this vault. */
-  get peers(): number {
-    return [...this.#peers.values()].filter(({ parts, heads }) => parts.size + heads.size > 0).length;
+  /** How many peers told of this vault. @param counts as for `seenBy` */
+  peers(counts: (peer: string) => boolean = () => true): number {
+    return [...this.#peers].filter(([peer, { tells }]) => tells && counts(peer)).length;
   }
 
   /** Is a peer that is still connected expected to answer? */
@@ -82,10 +85,12 @@ export class Gathering {
   /** What a peer says, and what to say to it. */
   heard(peer: string, message: RoomMessage): RoomMessage[] {
     const view = this.#view(peer);
-    if (message.type === "parts") for (const part of message.parts) view.parts.set(toHex(part.device), part);
-    else if (message.type === "heads") {
-      for (const head of message.heads) if (view.heads.size < logsAtMost) view.heads.set(toHex(head.log), head);
-      this.#news++;
+    if (message.type === "parts") {
+      for (const part of message.parts) keep(view.parts, toHex(part.device), part);
+      view.tells ||= message.parts.length > 0;
+    } else if (message.type === "heads") {
+      for (const head of message.heads) keep(view.heads, toHex(head.log), head);
+      view.tells ||= message.heads.length > 0;
     } else if (message.type === "part") this.#part(view, message.device, message.bytes);
     else if (message.type === "records") this.#records(view, message.log, message.records);
     else if (message.type === "fork") {
@@ -103,6 +108,7 @@ export class Gathering {
       fromStart: new Map(),
       done: new Set<string>(),
       asked: new Map(),
+      tells: false,
     };
     this.#peers.set(peer, view);
     return view;
@@ -218,13 +224,21 @@ export class Gathering {
     return [...this.#logs.values()].filter(({ longest }) => longest.length > 0);
   }
 
-  /** How many peers know a log up to this record, on its branch. */
-  seenBy(record: Pick<LogRecord, "log" | "seq" | "id">): number {
+  /**
+   * How many peers know a log up to this record, on its branch.
+   * @param counts leaves out peers that nobody vouches for; by the name that `heard` was given
+   */
+  seenBy(record: Pick<LogRecord, "log" | "seq" | "id">, counts: (peer: string) => boolean = () => true): number {
     const branches = this.#logs.get(toHex(record.log));
     if (branches === undefined) return 0;
-    return [...this.#peers.values()].filter(({ heads }) => {
+    return [...this.#peers].filter(([peer, { heads }]) => {
       const head = heads.get(toHex(record.log));
-      return head !== undefined && branches.leadsThrough(head, record);
+      return counts(peer) && head !== undefined && branches.leadsThrough(head, record);
     }).length;
   }
+}
+
+/** A bounded map: what goes beyond is somebody's who only wants to fill it. */
+function keep<T>(map: Map<string, T>, key: string, value: T): void {
+  if (map.size < toldAtMost || map.has(key)) map.set(key, value);
 }

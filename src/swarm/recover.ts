@@ -23,6 +23,7 @@ import { editConfig } from "../vault/config-file.js";
 import { checkFreeHome } from "../vault/new-home.js";
 import { openVault, type Vault } from "../vault/vault.js";
 import type { Branches } from "./branches.js";
+import type { Coop } from "./coop.js";
 import { adoptCoop } from "./coop-key.js";
 import type { Gathering } from "./gather.js";
 import type { Network } from "./network.js";
@@ -66,7 +67,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   let sought: Awaited<ReturnType<typeof seek>>;
   try {
     sought = await seek(network, phrase, system, options.patience, stop, (gathering) =>
-      on({ type: "gathered", peers: gathering.peers, devices: gathering.devices, records: gathering.records }),
+      on({ type: "gathered", peers: gathering.peers(), devices: gathering.devices, records: gathering.records }),
     );
   } finally {
     await network.close();
@@ -193,10 +194,22 @@ async function takeIn(vault: Vault, log: Branches, system: System): Promise<void
   }
 }
 
-/** How many of how many peers that were asked know the vault's log up to a revision. */
-export function seenBy(vault: Vault, gathering: Gathering, revision: Buffer): { peers: number; of: number } {
+/**
+ * How many of how many peers know the vault's log up to a revision. Anybody can pose as a peer to a machine that has
+ * nothing but the phrase; once the coop is known, only its devices and those of the vault count.
+ */
+export function seenBy(
+  vault: Vault,
+  gathering: Gathering,
+  coop: Coop | undefined,
+  revision: Buffer,
+): { peers: number; of: number } {
+  const members = coop?.state.members;
+  const own = new Set(gathering.logs().map(({ device }) => device?.toString("hex")));
+  const counts = (peer: string): boolean =>
+    members === undefined || members.size === 0 || members.has(peer) || own.has(peer);
   const row = vault.store.catalogue.revision(revision);
-  const peers = row === undefined ? 0 : gathering.seenBy({ log: row.log, seq: row.seq, id: row.id });
+  const peers = row === undefined ? 0 : gathering.seenBy({ log: row.log, seq: row.seq, id: row.id }, counts);
   // What came after the gathering came from somebody.
-  return { peers: Math.max(1, peers), of: Math.max(1, gathering.peers) };
+  return { peers: Math.max(1, peers), of: Math.max(1, gathering.peers(counts)) };
 }

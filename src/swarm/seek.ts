@@ -22,11 +22,13 @@ export interface Patience {
   readonly lookMs: number;
   /** without news, before it is thought that everybody has told all */
   readonly quietMs: number;
-  /** at most, from the first peer on */
+  /** for answers that are still owed, from the first peer on, where nothing new comes any more */
   readonly gatherMs: number;
+  /** in all, from the first peer on */
+  readonly mostMs: number;
 }
 
-export const patience: Patience = { lookMs: 60_000, quietMs: 1500, gatherMs: 20_000 };
+export const patience: Patience = { lookMs: 60_000, quietMs: 1500, gatherMs: 20_000, mostMs: 600_000 };
 
 /** Between two looks whether it is done. */
 const stepMs = 100;
@@ -71,8 +73,9 @@ export async function seek(
         quiet = 0;
         progress(gathering);
       }
-      const told = gathering.hasRoot && !gathering.waiting && !seeker.greeting && quiet >= wait.quietMs;
-      const enough = gathering.hasRoot && gathered >= wait.gatherMs;
+      const isQuiet = gathering.hasRoot && quiet >= wait.quietMs;
+      const told = isQuiet && !gathering.waiting && !seeker.greeting;
+      const enough = (isQuiet && gathered >= wait.gatherMs) || gathered >= wait.mostMs;
       if (told || enough || (!gathering.hasRoot && waited >= wait.lookMs)) break;
       await system.sleep(stepMs);
       waited += stepMs;

@@ -120,6 +120,12 @@ test("sync with nobody there: what --wait makes of it, and that a signal ends it
   assert.equal(code, 130, err);
   assert.match(err, /^bcoopfs: interrupted; what was exchanged is kept/);
   const alone = await place(t);
+  const failed = await alone.run("sync", "--json");
+  assert.deepEqual([failed.code, failed.said.length], [1, 1]);
+  assert.deepEqual(
+    lines(failed.out).map(({ message_type }) => message_type),
+    ["error", "summary"],
+  );
   for (const word of ["sync", "daemon"]) refused(await alone.run(word), 1, /in no coop/);
 });
 
@@ -184,6 +190,7 @@ test("recover: quiet, and in JSON lines; the phrase's file from the environment"
     home: "text",
     peers: "count",
     revisions: "count",
+    missing_metadata: "count",
     newest: "id",
     newest_time: "time",
     newest_seen_by: "count",

@@ -147,7 +147,7 @@ test("one peer that has all: parts, logs, and what the phrase opens", () => {
     gathering.logs().map(({ longest }) => longest.length),
     [11, 2, 1],
   );
-  assert.deepEqual([gathering.peers, gathering.records, gathering.devices], [1, 14, 1]);
+  assert.deepEqual([gathering.peers(), gathering.records, gathering.devices], [1, 14, 1]);
 });
 
 test("a stale peer and a fresh one: the newest counts, and who has seen what is told", () => {

@@ -4,7 +4,7 @@ import { formatTimeUtc, parseDuration } from "../../base/units.js";
 import type { Seen } from "../../host/recovery.js";
 import type { RecoverEvent } from "../../swarm/recover.js";
 import type { Vault } from "../../vault/vault.js";
-import { homeOf, type Invocation, withCommon } from "../invocation.js";
+import { homeOf, type Invocation, summarised, withCommon } from "../invocation.js";
 import { counted, plural } from "../output.js";
 import { noteEvent } from "../peer-words.js";
 import { readPhrase } from "../phrase.js";
@@ -35,10 +35,17 @@ export function registerRecover(program: Command, invocation: Invocation): void 
     .option("--bootstrap <host:port...>", "nodes through which the coop's machines meet; kept in config.toml")
     .option("--wait <duration>", "how long to look for somebody who has something of the vault (default: 1min)")
     .addHelpText("after", help)
-    .action((options: Options, command: Command) => recover(options, command, invocation));
+    .action((options: Options, command: Command) =>
+      summarised(options.json, invocation, (summarising) => recover(options, command, invocation, summarising)),
+    );
 }
 
-async function recover(options: Options, command: Command, invocation: Invocation): Promise<void> {
+async function recover(
+  options: Options,
+  command: Command,
+  invocation: Invocation,
+  summarising: () => void,
+): Promise<void> {
   const { output, env, stop, system } = invocation;
   const home = homeOf(command, env);
   const bootstrap = givenBootstrap(options.bootstrap, env);
@@ -82,7 +89,8 @@ async function recover(options: Options, command: Command, invocation: Invocatio
     if (stop.aborted)
       throw new Problem("interrupted", 'interrupted; this machine is a device of the vault, "bcoopfs sync" goes on');
     const seconds = Number(system.now() - began) / 1e9;
-    report(vault, gathering.peers, host.newestSeen(vault, gathering), seconds, options, invocation);
+    summarising();
+    report(vault, gathering.peers(), missing, host.newestSeen(vault, gathering), seconds, options, invocation);
     if (missing > 0)
       throw new Problem(
         "missing",
@@ -108,6 +116,7 @@ function tell(event: RecoverEvent, { json, quiet }: Options, { output }: Invocat
 function report(
   vault: Vault,
   peers: number,
+  missing: number,
   seen: { newest: Seen | undefined; complete: Seen | undefined },
   seconds: number,
   options: Options,
@@ -124,6 +133,7 @@ function report(
       home: vault.home.path,
       peers,
       revisions,
+      missing_metadata: missing,
       newest: newest?.revision.id.toString("hex") ?? null,
       newest_time: newest ? formatTimeUtc(newest.revision.time) : null,
       newest_seen_by: newest?.peers ?? 0,

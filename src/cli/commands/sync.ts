@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { Problem } from "../../base/errors.js";
 import { formatSize, parseDuration } from "../../base/units.js";
 import type { SyncProgress, SyncSummary } from "../../host/sync.js";
-import { type Invocation, withCommon, withVault } from "../invocation.js";
+import type { Vault } from "../../vault/vault.js";
+import { type Invocation, summarised, withCommon, withVault } from "../invocation.js";
 import { counted, exitShort, plural } from "../output.js";
 import { noteEvent } from "../peer-words.js";
 import { reachOf } from "../reach.js";
@@ -33,34 +34,38 @@ export function registerSync(program: Command, invocation: Invocation): void {
     )
     .addHelpText("after", help)
     .action((options: Options, command: Command) =>
-      withVault(command, invocation, async (vault) => {
-        const { sync } = await import("../../host/sync.js");
-        const { output, env, stop } = invocation;
-        const waitMs = options.wait === undefined ? undefined : waitOf(options.wait);
-        const began = invocation.system.now();
-        const summary = await sync(vault, {
-          reach: reachOf(vault.config().coop, env),
-          say: (line) => output.note(`bcoopfs: ${line}`),
-          events: (event) => noteEvent(event, output),
-          stop,
-          waitMs,
-          progress: (now) => {
-            output.progress(() => progressLine(now));
-            if (options.json) output.json({ message_type: "status", ...facts(now) });
-          },
-        });
-        const { copies } = summary;
-        if (waitMs !== undefined && copies.safe < copies.revisions) invocation.exit = exitShort;
-        const seconds = Number(invocation.system.now() - began) / 1e9;
-        if (invocation.exit === exitShort)
-          output.error(
-            `${plural(copies.revisions - copies.safe, "revision")} of ${counted(copies.revisions)} would be lost with this machine: too few others hold them`,
-          );
-        if (options.json)
-          output.json({ message_type: "summary", ...facts(summary), watched: summary.watched, seconds });
-        else if (!options.quiet) output.line(sentence(summary));
-      }),
+      summarised(options.json, invocation, (summarising) =>
+        withVault(command, invocation, (vault) => synced(vault, options, invocation, summarising)),
+      ),
     );
+}
+
+async function synced(vault: Vault, options: Options, invocation: Invocation, summarising: () => void): Promise<void> {
+  const { sync } = await import("../../host/sync.js");
+  const { output, env, stop, system } = invocation;
+  const waitMs = options.wait === undefined ? undefined : waitOf(options.wait);
+  const began = system.now();
+  const summary = await sync(vault, {
+    reach: reachOf(vault.config().coop, env),
+    say: (line) => output.note(`bcoopfs: ${line}`),
+    events: (event) => noteEvent(event, output),
+    stop,
+    waitMs,
+    progress: (now) => {
+      output.progress(() => progressLine(now));
+      if (options.json) output.json({ message_type: "status", ...facts(now) });
+    },
+  });
+  const { copies, watched } = summary;
+  if (waitMs !== undefined && copies.safe < copies.revisions) invocation.exit = exitShort;
+  if (invocation.exit === exitShort)
+    output.error(
+      `${plural(copies.revisions - copies.safe, "revision")} of ${counted(copies.revisions)} would be lost with this machine: too few others hold them`,
+    );
+  const seconds = Number(system.now() - began) / 1e9;
+  summarising();
+  if (options.json) output.json({ message_type: "summary", ...facts(summary), watched, seconds });
+  else if (!options.quiet) output.line(sentence(summary));
 }
 
 function waitOf(text: string | true): number {
