@@ -149,7 +149,8 @@ export const swarm = {
   objectsAtOnce: 4,
   /** wanted objects looked at together */
   wantedWindow: 1024,
-  /** between two looks at everything that is wanted and nobody had */
+  /** between two looks at everything that is wanted, and at what nobody had */
+  wantedMs: 200,
   wantedAgainMs: 30_000,
   /** answers of one peer about objects by name that are remembered */
   heldNames: 16_384,

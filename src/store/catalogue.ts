@@ -16,7 +16,7 @@ import { choice } from "../base/limits.js";
 import { hashOf } from "../format/hash.js";
 import { syncFolder } from "./home.js";
 import { IndexTables, type Row, type TableName, tables } from "./index-tables.js";
-import { decodeHead, decodeListed, decodePeer, decodeWanted } from "./ledger-rows.js";
+import { decodeHead, decodeListed, decodeLister, decodePeer, decodeWanted } from "./ledger-rows.js";
 import { checkReach, lmdbProblem, refuseFullDisk } from "./lmdb-guard.js";
 import {
   type ChunkPlace,
@@ -35,7 +35,7 @@ import {
 export type { ChunkPlace, LogRow, RevisionRow, SegmentRow };
 
 /** Grows with every change of what rows look like; a catalogue of another one is made again. */
-export const schema = 3;
+export const schema = 4;
 
 const sumBytes = 16;
 const sumKey = Buffer.from("sum");
@@ -61,6 +61,7 @@ function decodeRow(table: TableName, { key, value }: Row): void {
   else if (table === "logs") decodeLog(key, value);
   else if (table === "heirs") decodeHeir(key, value);
   else if (table === "listed") decodeListed(key, value);
+  else if (table === "listers") decodeLister(key, value);
   else if (table === "wanted") decodeWanted(key, value);
   else if (table === "heads") decodeHead(key, value);
   else if (table === "peers") decodePeer(value);

@@ -41,6 +41,7 @@ export const tables = [
   "logs",
   "heirs",
   "listed",
+  "listers",
   "wanted",
   "copies",
   "heads",

@@ -66,6 +66,20 @@ export function decodeListed(key: Buffer, bytes: Buffer): ListedRow {
   return { log: key.subarray(0, 32), name: key.subarray(32), ...row };
 }
 
+/** Of a row that says all by its key. */
+const isThere = Buffer.from([1]);
+
+/** By the object first: which logs list it, and have not released it. */
+export function listerRow(name: Buffer, log: Buffer): { readonly key: Buffer; readonly value: Buffer } {
+  return { key: Buffer.concat([name, log]), value: isThere };
+}
+
+/** The log. */
+export function decodeLister(key: Buffer, bytes: Buffer): Buffer {
+  if (key.length !== 64 || !bytes.equals(isThere)) throw damagedRow("listed object");
+  return key.subarray(32);
+}
+
 /** By priority first. The length belongs to the key: one log's wrong word on it does not stand before another's right one. */
 export function wantedKey({ priority, name, length }: Pick<Wanted, "priority" | "name" | "length">): Buffer {
   const key = Buffer.alloc(41);

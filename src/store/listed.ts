@@ -7,10 +7,12 @@ import { objectKinds } from "../format/listing.js";
 import type { IndexTables } from "./index-tables.js";
 import {
   decodeListed,
+  decodeLister,
   decodeWanted,
   encodeListed,
   encodeWanted,
   type ListedRow,
+  listerRow,
   type Wanted,
   wantedKey,
 } from "./ledger-rows.js";
@@ -40,13 +42,18 @@ export function* listedBy(index: IndexTables, log: Buffer): Generator<ListedRow>
 
 export function putListed(index: IndexTables, row: ListedRow): void {
   index.put("listed", listedKey(row.log, row.name), encodeListed(row));
+  const lister = listerRow(row.name, row.log);
+  if (row.released) index.remove("listers", lister.key);
+  else index.put("listers", lister.key, lister.value);
 }
 
-/** Who lists this object and has not released it. Asks every log: for what happens seldom. */
+/** Who lists this object and has not released it. */
 export function* listersOf(index: IndexTables, name: Buffer): Generator<ListedRow & { readonly scope: Buffer }> {
-  for (const { log, scope } of index.logs()) {
+  for (const { key, value } of [...index.range("listers", name)]) {
+    const log = decodeLister(key, value);
     const row = listed(index, log, name);
-    if (row !== undefined && !row.released) yield { ...row, scope };
+    const scope = index.applied(log)?.scope;
+    if (row !== undefined && !row.released && scope !== undefined) yield { ...row, scope };
   }
 }
 

@@ -85,7 +85,7 @@ export class Exchange {
       const mine = this.#heads.get(head.log);
       if (mine?.frozen === true) this.#forks.prove(peer, head.log);
       if (mine === undefined) this.#sayOther(head);
-      this.#consider(head.log);
+      if (wantedFrom(mine, head) !== undefined) this.#consider(head.log);
     }
     if (!more) this.#heads.heardAll(peer);
     if (heads.length > 0) this.#room.hasNews(peer);

@@ -149,8 +149,9 @@ export class Heads {
 
   /** Who said what of a log, in the order of links. */
   *sayers(log: Buffer): Generator<{ peer: Peer; theirs: Head }> {
+    const key = toHex(log);
     for (const [peer, { said }] of this.#standings) {
-      const theirs = said.get(toHex(log));
+      const theirs = said.get(key);
       if (theirs !== undefined) yield { peer, theirs };
     }
   }

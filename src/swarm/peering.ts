@@ -17,6 +17,7 @@ import type { Say } from "../store/store.js";
 import type { Vault } from "../vault/vault.js";
 import { Admission, stillAdmitted } from "./admission.js";
 import type { Coop } from "./coop.js";
+import type { CoopState } from "./members.js";
 import type { OnPeerEvent, PeerEvent } from "./events.js";
 import type { AskAnswer } from "./asks.js";
 import { Exchange } from "./exchange.js";
@@ -79,6 +80,11 @@ export class Peering {
   readonly #offCoop: () => void;
   #cancelPoll = (): void => {};
   #cancelCoop = (): void => {};
+  /** of a state of the coop: it is asked for with every message */
+  #accepted: { readonly of: CoopState | undefined; readonly vaults: ReadonlySet<string> } = {
+    of: undefined,
+    vaults: new Set(),
+  };
   #progress = 0;
   #traffic = "";
   /** bytes of objects that came and went over links that have ended */
@@ -153,9 +159,8 @@ export class Peering {
     if (sameBytes(scope, this.#options.vault.id)) return true;
     const state = this.#options.coop?.state;
     if (state === undefined) return false;
-    for (const [hex, { vault }] of state.members)
-      if (vault !== undefined && sameBytes(vault, scope) && !state.removed.has(hex)) return true;
-    return false;
+    if (this.#accepted.of !== state) this.#accepted = { of: state, vaults: vaultsOf(state) };
+    return this.#accepted.vaults.has(toHex(scope));
   }
 
   #linksOwner(): LinksOwner {
@@ -399,6 +404,12 @@ export class Peering {
     this.#links.close();
     await this.#options.network.close();
   }
+}
+
+/** The vaults of all who may use the coop, by hex. */
+function vaultsOf({ members, removed }: CoopState): Set<string> {
+  const staying = [...members].filter(([hex]) => !removed.has(hex));
+  return new Set(staying.flatMap(([, { vault }]) => (vault ? [toHex(vault)] : [])));
 }
 
 /** Throws a violation for what nobody who speaks the protocol sends. */

@@ -34,6 +34,9 @@ export class Transfer {
   /** who gave nothing for long, and what could not be kept: not before this time (ns) */
   readonly #resting = new Map<Peer | string, bigint>();
   #soon = false;
+  /** when this pass began (ns) */
+  #restarted = 0n;
+  #cancelRestart: (() => void) | undefined;
   readonly #cancels = new Set<() => void>();
   #cancelAgain = (): void => {};
   #closed = false;
@@ -95,14 +98,27 @@ export class Transfer {
       if (pull.peer === undefined && !pull.isWhole) this.#continue(pull);
       else pull.pump();
     }
-    if (this.#again) this.#restart();
+    if (this.#again) this.#restartSoon();
     while (!this.#exhausted && this.#pulls.size < swarm.objectsAtOnce) {
       if (this.#askAround()) return;
       if (!this.#fill() && !this.#nextWindow()) break;
     }
   }
 
+  /** What happens within a moment is one reason to look: a look asks the disk for every object. */
+  #restartSoon(): void {
+    const since = this.#room.system.now() - this.#restarted;
+    // A clock that was put back holds up nothing.
+    if (since >= BigInt(swarm.wantedMs) * 1_000_000n || since < 0n) this.#restart();
+    else
+      this.#cancelRestart ??= this.#later(swarm.wantedMs, () => {
+        this.#cancelRestart = undefined;
+        this.kick();
+      });
+  }
+
   #restart(): void {
+    this.#restarted = this.#room.system.now();
     this.#again = false;
     this.#exhausted = false;
     this.#cancelAgain();
