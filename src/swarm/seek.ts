@@ -142,18 +142,21 @@ class Seeker {
       inTime();
     };
     let decided = false;
+    // Somebody who speaks the protocol and keeps nothing of this vault says nothing more than a knock.
+    let knocked = false;
     const move = ({ send, outcome }: Moves): void => {
       for (const bytes of send) link.sendDoor(bytes);
       if (outcome === undefined || decided) return;
       decided = true;
       if (outcome.kind === "refused") {
         // Others that recover, too, have nothing to give.
-        if (!outcome.silent) this.#asked.add(toHex(outcome.device ?? connection.remoteKey));
+        knocked = !outcome.silent;
         avoid();
         link.close(outcome.why);
       } else {
         peer = toHex(outcome.remote.device);
         this.#asked.add(peer);
+        knocked = false;
         link.openRoom();
       }
     };
@@ -162,7 +165,10 @@ class Seeker {
       connection,
       admission.knock,
       {
-        onKnock: (knock) => move(admission.onKnock(knock)),
+        onKnock: (knock) => {
+          knocked = true;
+          move(admission.onKnock(knock));
+        },
         onDoor: (message) => move(admission.onDoor(message)),
         onRoomOpen: greet,
         onRoom: (bytes) => {
@@ -174,6 +180,7 @@ class Seeker {
         onDrain: () => {},
         onClose: () => {
           greet();
+          if (knocked) this.#asked.add(toHex(connection.remoteKey));
           this.#links.delete(link);
           if (peer !== undefined) this.gathering.gone(peer);
         },

@@ -34,7 +34,7 @@ function access(machine: Machine, change: (network: Network) => Network = (netwo
 
 /** Ann has saved, Bob has it all, and Ann's disk lost its data. */
 async function lost(t: TestContext): Promise<{ world: World; ann: Machine; ids: Buffer[] }> {
-  const world = new World(t);
+  const world = new World(t, Number(process.env.BCOOPFS_SEED || 1));
   const [ann, bob] = [await world.machine("ann"), await world.machine("bob")];
   await world.coop(ann, bob);
   const ids = await ann.store(4, 40_000, 7);
@@ -53,7 +53,7 @@ async function lost(t: TestContext): Promise<{ world: World; ann: Machine; ids: 
 }
 
 test("nothing missing: no network is opened; in no coop there is no source", async (t) => {
-  const world = new World(t);
+  const world = new World(t, Number(process.env.BCOOPFS_SEED || 1));
   const [ann, bob] = [await world.machine("ann"), await world.machine("bob")];
   const alone = access(ann);
   await world.clock.settled(

@@ -39,7 +39,7 @@ function isFree(machine: Machine): boolean {
 }
 
 async function barn(t: TestContext, ...names: string[]): Promise<[World, ...Machine[]]> {
-  const world = new World(t);
+  const world = new World(t, Number(process.env.BCOOPFS_SEED || 1));
   const machines: Machine[] = [];
   for (const name of names) machines.push(await world.machine(name));
   await world.coop(...machines);

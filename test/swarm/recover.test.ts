@@ -7,7 +7,9 @@ import { Problem } from "../../src/base/errors.js";
 import { phraseKeys } from "../../src/format/keys.js";
 import { recordTypes } from "../../src/format/record.js";
 import { fetchMetadata, newestSeen } from "../../src/host/recovery.js";
+import { Admission } from "../../src/swarm/admission.js";
 import { Coop } from "../../src/swarm/coop.js";
+import { Link } from "../../src/swarm/link.js";
 import { type Recovered, type RecoverEvent, type RecoverOptions, recover } from "../../src/swarm/recover.js";
 import { patience } from "../../src/swarm/seek.js";
 import { readConfig } from "../../src/vault/config-file.js";
@@ -25,7 +27,7 @@ const code =
 
 /** A coop in which the first machine has saved and the others have taken all, and then the first is lost. */
 async function given(t: TestContext, ...names: string[]): Promise<[World, ...Machine[]]> {
-  const world = new World(t);
+  const world = new World(t, Number(process.env.BCOOPFS_SEED || 1));
   const machines: Machine[] = [];
   for (const name of names) machines.push(await world.machine(name));
   await world.coop(...machines);
@@ -166,6 +168,52 @@ test("nobody there, nobody who knows the phrase, a home that is taken, an interr
   const waiting = recovered(t, world, late);
   world.clock.after(40_000, "bob comes", () => void bob.start());
   assert.deepEqual((await waiting).vault.id, ann.vault.id);
+});
+
+test("peers that know nothing of the phrase are counted; who recovers, too, is not", async (t) => {
+  const [world, ann] = (await given(t, "ann", "bob")) as [World, Machine, Machine];
+  const phrase = phraseKeys(world.clock.bytes(32));
+  const network = world.net.open("eve");
+  network.onConnection((connection) => {
+    const { device, certificate, rootPublic } = ann.vault.store.keyring;
+    const admission = new Admission({
+      connection,
+      system: ann.system,
+      device,
+      certificate,
+      rootPublic,
+      label: "",
+      keeps: true,
+      coop: ann.coop,
+      rootParts: () => undefined,
+    });
+    const link = Link.attach(
+      connection,
+      admission.knock,
+      {
+        onKnock: (bytes) => {
+          if (admission.onKnock(bytes).outcome) link.close();
+        },
+        onDoor: () => {},
+        onRoomOpen: () => {},
+        onRoom: () => {},
+        onDrain: () => {},
+        onClose: () => {},
+      },
+      ann.system,
+    );
+  });
+  network.join(phrase.topic, { announce: true, lookup: false });
+  const told = options(world, ann, "new", { phrase });
+  const other = options(world, ann, "other", { phrase });
+  const both = [told, other].map((one) =>
+    assert.rejects(
+      recover(one.options),
+      code("not-found", /^1 peer was asked through .*none keeps anything under this/),
+    ),
+  );
+  await world.clock.settled(Promise.all(both));
+  await world.clock.settled(network.close());
 });
 
 test("a further machine of a living vault: both write, each sees the other's", async (t) => {
