@@ -26,7 +26,8 @@ export class Writer {
   #room(more: number): number {
     const at = this.#length;
     if (at + more > this.#buffer.length) {
-      const bigger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, at + more));
+      // With a little more than asked for, so that what ends a large value does not double it.
+      const bigger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, at + more + 64));
       this.#buffer.copy(bigger, 0, 0, at);
       this.#buffer = bigger;
     }
