@@ -146,5 +146,6 @@ test("cut at any moment, killed or put to sleep: what was received stays, and al
       120_000,
     );
     for (const machine of [ann, bob, eve]) assert.deepEqual(machine.happened("misbehaved"), []);
+    await world.end();
   }
 });

@@ -35,9 +35,9 @@ import { enrol, openCapsule } from "../../src/vault/enrol.js";
 import { createVault, openVault, type Vault } from "../../src/vault/vault.js";
 import { SimClock, type SimSystem } from "../sim/clock.js";
 import { SimNetwork, type SimNetworkOptions } from "../sim/network.js";
-import { full, noise } from "../support/store-home.js";
+import { full, noise, seed } from "../support/store-home.js";
 
-export { full, noise };
+export { full, noise, seed };
 
 /** One device of the world. */
 export class Machine {
@@ -180,11 +180,14 @@ export class World {
     this.clock = new SimClock(seed);
     this.net = new SimNetwork(this.clock, options);
     this.folder = mkdtempSync(join(workPlace(), "bcoopfs-swarm-"));
-    t.after(async () => {
-      for (const machine of this.machines) await machine.close().catch(() => {});
-      for (const end of this.ends) end();
-      rmSync(this.folder, { recursive: true, force: true });
-    });
+    t.after(() => this.end());
+  }
+
+  /** All homes are closed, and gone: an open one takes a lot of address space. */
+  async end(): Promise<void> {
+    for (const machine of this.machines.splice(0)) await machine.close().catch(() => {});
+    for (const end of this.ends.splice(0)) end();
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   /** A device of a vault of its own. */
