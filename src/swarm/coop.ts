@@ -73,6 +73,8 @@ export class Coop {
   readonly #listeners = new Set<() => void>();
   #keys: CoopKeys;
   #state: CoopState;
+  /** keys with their ids, which take a while to find */
+  #known: { readonly of: readonly Buffer[]; readonly keys: readonly CoopKey[] } = { of: [], keys: [] };
   /** records that came before what makes them count */
   #waiting: readonly LogRecord[] = [];
 
@@ -141,7 +143,9 @@ export class Coop {
 
   /** The keys that are known, the newest first. */
   get keys(): readonly CoopKey[] {
-    return this.#keys.keys.map(coopKeyOf).reverse();
+    const { keys } = this.#keys;
+    if (this.#known.of !== keys) this.#known = { of: keys, keys: keys.map(coopKeyOf).reverse() };
+    return this.#known.keys;
   }
 
   /** Where to meet: the topic of the newest key, then those of the ones before it. */
@@ -407,15 +411,15 @@ export class Coop {
 
   /** All known keys, the newest last: those that the state does not know of come from an invite and are the oldest. */
   #learned(): Buffer[] {
-    const known = new Map(this.#keys.keys.map((key) => [toHex(coopKeyOf(key).id), key]));
+    const known = new Map(this.keys.map(({ id, key }) => [toHex(id), key]));
     const inOrder: Buffer[] = [];
-    for (const { id, bodies } of this.#state.epochs) {
+    for (const { id, bodies } of this.#state.epochs.slice(-choice.coopKeys)) {
       let key = known.get(toHex(id));
       for (const body of key ? [] : bodies) key ??= openEpochBox(body, this.#me.device);
       if (key) inOrder.push(key);
       known.delete(toHex(id));
     }
-    return [...known.values(), ...inOrder].slice(-choice.coopKeys);
+    return [...[...known.values()].reverse(), ...inOrder].slice(-choice.coopKeys);
   }
 
   /** What the capsule should say, and a mark of it; undefined where config.toml cannot be read just now. */

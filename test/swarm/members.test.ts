@@ -180,6 +180,28 @@ test("a junior can remove a senior who does not contest it, and keeps what was s
   assert.equal(state.name, "barn");
 });
 
+test("the founder's stolen machine and the one that was recovered with the phrase: the later certificate stays", () => {
+  for (const first of ["stolen", "recovered"]) {
+    const world = new World();
+    const vault = world.vault();
+    const stolen = Voice.founder(world.device("stolen", vault));
+    const bob = new Voice(world.device("bob"), stolen.coop);
+    stolen.list(bob, roles.admin);
+    bob.hear(stolen);
+    const recovered = new Voice(world.device("recovered", vault), stolen.coop);
+    recovered.hear(stolen);
+    if (first === "stolen") stolen.remove(recovered);
+    recovered.remove(stolen);
+    if (first === "recovered") stolen.remove(recovered);
+    stolen.remove(bob);
+    for (const voice of [stolen, recovered]) bob.hear(voice);
+    assert.deepEqual(
+      [bob.state.members.has(stolen.hex), bob.state.members.has(recovered.hex), bob.state.members.has(bob.hex)],
+      [false, true, true],
+    );
+  }
+});
+
 test("a chain that branched is heard in both branches", () => {
   const world = new World();
   const { ann } = coopOf(world);
