@@ -3,10 +3,9 @@
  * showed is kept beside the log, as `<log id>.fork-<record id>`. As long as it lies there the log takes nothing more.
  * @module
  */
-import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { decodeRecord } from "../format/record.js";
-import { readIfThere, replaceFile } from "./home.js";
+import { entriesIn, readIfThere, replaceFile } from "./home.js";
 import { framed, lengthBytes } from "./stored-record.js";
 
 const branchName = /^([0-9a-f]{64})\.fork-[0-9a-f]{16}$/;
@@ -29,7 +28,8 @@ export function keepBranch(log: string, record: Buffer): void {
 
 /** The record that was kept; undefined where there is none. */
 export function branchOf(log: string): Buffer | undefined {
-  const [name] = readdirSync(dirname(log))
+  const [name] = entriesIn(dirname(log))
+    .map((entry) => entry.name)
     .filter((other) => branchName.exec(other)?.[1] === basename(log))
     .sort();
   return name === undefined ? undefined : readIfThere(join(dirname(log), name))?.subarray(lengthBytes);

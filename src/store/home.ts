@@ -4,12 +4,15 @@
  */
 import {
   closeSync,
+  type Dirent,
   fdatasyncSync,
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -157,6 +160,25 @@ export function writeNew(path: string, contents: Uint8Array | string, mode: numb
 /** A nearly full disk takes a part of the bytes and refuses the rest only when asked again. */
 export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+}
+
+/** What is in a folder; nothing where there is no such folder. */
+export function entriesIn(path: string): Dirent[] {
+  try {
+    return readdirSync(path, { withFileTypes: true });
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw systemProblem(`cannot look into ${path}`, error);
+  }
+}
+
+/** Bytes of a file, or undefined where there is none. */
+export function sizeOf(path: string): number | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.size;
+  } catch (error) {
+    throw systemProblem(`cannot reach ${path}`, error);
+  }
 }
 
 /** The contents of a file, or undefined where there is none. */

@@ -6,6 +6,7 @@
  * @module
  */
 import { closeSync, fdatasyncSync, fstatSync, openSync, renameSync, statSync } from "node:fs";
+import { systemProblem } from "../base/errors.js";
 import { native } from "../base/native.js";
 import { type Home, readIfThere, syncFolder, tryUnlink, writeAll } from "./home.js";
 
@@ -24,7 +25,11 @@ export function whereInstalled(home: Home): "here" | "elsewhere" | "unmarked" {
   const text = readIfThere(home.installed)?.toString("latin1");
   // A mark that its maker did not finish is none.
   if (text === undefined || !new RegExp(`^${firstLine}\n\\d+ \\d+\n$`).test(text)) return "unmarked";
-  return text === marksOf(home, statSync(home.installed, { bigint: true })) ? "here" : "elsewhere";
+  try {
+    return text === marksOf(home, statSync(home.installed, { bigint: true })) ? "here" : "elsewhere";
+  } catch (error) {
+    throw systemProblem(`cannot look at ${home.installed}`, error);
+  }
 }
 
 /** Leave the mark. What hinders it is no reason to stop: the next start leaves it. */

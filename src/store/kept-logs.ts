@@ -5,14 +5,14 @@
  *   logs/<vault>/<log>   of the own vault: what other devices write, and what this device wrote before it lost it
  * @module
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import type { LogRecord } from "../format/record.js";
 import { applyLog, placeIn, type Reading } from "./apply.js";
 import type { Catalogue } from "./catalogue.js";
-import type { Home } from "./home.js";
+import { entriesIn, type Home } from "./home.js";
 import { type Head, OtherLogs } from "./others.js";
 import type { Accepted } from "./taking.js";
 
@@ -79,7 +79,7 @@ export class KeptLogs {
   /** The own vault first, so that what matters most here is applied first. */
   #all(): OtherLogs[] {
     const own = toHex(this.#reading.vault);
-    const scopes = readdirSync(this.#home.logs, { withFileTypes: true })
+    const scopes = entriesIn(this.#home.logs)
       .filter((entry) => entry.isDirectory() && /^[0-9a-f]{64}$/.test(entry.name))
       .map(({ name }) => name)
       .sort((a, b) => Number(b === own) - Number(a === own) || (a < b ? -1 : 1));

@@ -6,7 +6,7 @@
  * again from whoever sends it.
  * @module
  */
-import { existsSync, readdirSync, renameSync, statSync } from "node:fs";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem, systemProblem } from "../base/errors.js";
@@ -16,7 +16,7 @@ import type { Head } from "../format/message.js";
 import { type LogRecord, recordTypes } from "../format/record.js";
 import { branchesIn, branchOf, keepBranch } from "./branch.js";
 import { isOfDisk, newestOf } from "./healing.js";
-import { makeFolder } from "./home.js";
+import { entriesIn, makeFolder, sizeOf } from "./home.js";
 import { LogFile, type StoredRecord } from "./log.js";
 import {
   type Accepted,
@@ -153,8 +153,7 @@ export class OtherLogs {
 
   /** See which logs there are, also those that another process has begun. */
   #list(): void {
-    if (!existsSync(this.#folder)) return;
-    const names = readdirSync(this.#folder);
+    const names = entriesIn(this.#folder).map(({ name }) => name);
     const branches = branchesIn(names);
     for (const name of names) {
       if (!/^[0-9a-f]{64}$/.test(name)) continue;
@@ -176,7 +175,7 @@ export class OtherLogs {
   #look(hex: string): Entry | undefined {
     const known = this.#entries.get(hex);
     const path = join(this.#folder, hex);
-    const size = statSync(path, { throwIfNoEntry: false })?.size;
+    const size = sizeOf(path);
     if (size === undefined) {
       this.#drop(hex);
       return undefined;

@@ -4,7 +4,7 @@
  * no log ever has two writers; and where it shows that one had, a new one is begun before anything else is appended.
  * @module
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
@@ -13,6 +13,7 @@ import { encodeGenesis, type GenesisBody } from "../format/genesis.js";
 import { noFields } from "../format/fields.js";
 import { decodeRecord, type LogRecord, recordTypes, sealRecord } from "../format/record.js";
 import { branchesIn, branchOf, keepBranch } from "./branch.js";
+import { entriesIn } from "./home.js";
 import type { Keyring } from "./keyring.js";
 import { LogFile, type StoredRecord } from "./log.js";
 import { firstApart, restated } from "./restate.js";
@@ -58,8 +59,9 @@ export class OwnLogs {
   /** See what other processes have begun, or found forked, since. Gives whether another one is the newest now. */
   refresh(): boolean {
     const before = this.#files.at(-1);
-    const found = readdirSync(this.#folder, { withFileTypes: true });
-    const names = found.filter((entry) => entry.isFile()).map(({ name }) => name);
+    const names = entriesIn(this.#folder)
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name);
     for (const name of names.sort()) {
       if (!/^[0-9a-f]{64}$/.test(name) || this.#others.has(name)) continue;
       if (this.#files.some((log) => toHex(log.id) === name)) continue;

@@ -4,8 +4,9 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { Problem } from "../../src/base/errors.js";
 import { homeAt } from "../../src/store/home.js";
-import { firstDevice } from "../support/store-devices.js";
+import { firstDevice, furtherDevice, give, giveAll, rowsByName } from "../support/store-devices.js";
 import { chances, full, noise, runProgram, seed, storeChunks, withStore, workFolder } from "../support/store-home.js";
 import { KilledHome } from "../support/store-kill.js";
 
@@ -134,5 +135,57 @@ test("a copy on a full disk reads, and whoever writes to it when there is room g
   assert.match(said.at(-1) as string, /^this home was copied/);
   assert.ok(readFileSync(join(copy.logs, log)).equals(before));
   assert.equal(readdirSync(copy.logs).length, 2);
+  rmSync(folder, { recursive: true });
+});
+
+test("others' logs on a full disk: what does not fit is not taken, what is here is given, and later the rest comes", {
+  skip,
+}, async () => {
+  const folder = join(disk, "taking");
+  mkdirSync(folder);
+  const one = firstDevice(join(where, "giving"));
+  const home = furtherDevice(one, join(folder, "home"));
+  await withStore(one, async (source) => {
+    for (let i = 0; i < 40; i++) {
+      const note = { type: "note", clear: Buffer.alloc(0), secret: noise(60_000, seed, i) } as const;
+      source.commit([], [note]);
+    }
+    const [head] = source.heads() as [ReturnType<typeof source.heads>[number]];
+    const { log } = head;
+    const said: string[] = [];
+    await withStore(
+      home,
+      async (store) => {
+        give(source, store, log);
+        const { bavail, bsize } = statfsSync(disk);
+        writeFileSync(join(disk, "ballast"), Buffer.alloc(bavail * bsize - (1 << 20)));
+        const seqOf = (): bigint => store.heads().find((each) => each.log.equals(log))?.seq ?? -1n;
+        let refused: unknown;
+        for (let rounds = 0; rounds < 40 && refused === undefined; rounds++)
+          try {
+            const before = seqOf();
+            assert.equal(give(source, store, log, before + 1n).outcome, "accepted");
+          } catch (error) {
+            refused = error;
+          }
+        assert.ok(refused instanceof Problem && refused.code === "no-space", String(refused));
+        const kept = seqOf();
+        assert.ok(kept > 0n && kept < head.seq);
+        assert.ok(
+          store
+            .recordsOf(log, 0n, 1e9)
+            .every((bytes, i) => bytes.equals(source.recordsOf(log, BigInt(i), 1)[0] as Buffer)),
+        );
+        rmSync(join(disk, "ballast"));
+        giveAll(source, store);
+        assert.equal(seqOf(), head.seq);
+        const before = rowsByName(store.catalogue);
+        await store.rebuild();
+        assert.deepEqual(rowsByName(store.catalogue), before);
+      },
+      said,
+    );
+    assert.deepEqual(said, []);
+  });
   rmSync(folder, { recursive: true });
 });
