@@ -162,10 +162,11 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
 }
 
-/** What is in a folder; nothing where there is no such folder. */
+/** What is in a folder, by name; nothing where there is no such folder. */
 export function entriesIn(path: string): Dirent[] {
   try {
-    return readdirSync(path, { withFileTypes: true });
+    // A file system gives them in an order of its own, and what is done in order shall not hang on that.
+    return readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return [];
     throw systemProblem(`cannot look into ${path}`, error);

@@ -3,13 +3,11 @@
  * the disk, and never changed again. `store/segments/ab/<name>.seg`. Read as any object is, see `objects.ts`.
  * @module
  */
-import { closeSync, fdatasync, fdatasyncSync, openSync, readdirSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fdatasyncSync, openSync, readdirSync, renameSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { systemProblem } from "../base/errors.js";
+import type { System } from "../base/system.js";
 import { type Home, makeFolder, syncFolder, tryUnlink } from "./home.js";
-
-const sync = promisify(fdatasync);
 
 export function segmentPath(home: Home, name: Uint8Array): string {
   const hex = Buffer.from(name).toString("hex");
@@ -19,11 +17,13 @@ export function segmentPath(home: Home, name: Uint8Array): string {
 /** A segment that is being written. */
 export class SegmentFile {
   readonly path: string;
+  readonly #system: System;
   #fd: number | undefined;
   #length = 0;
 
-  constructor(path: string) {
+  constructor(path: string, system: System) {
     this.path = path;
+    this.#system = system;
     try {
       this.#fd = openSync(path, "wx", 0o600);
     } catch (error) {
@@ -45,7 +45,7 @@ export class SegmentFile {
   async finish(home: Home, name: Uint8Array, before: () => void): Promise<void> {
     const path = segmentPath(home, name);
     try {
-      await sync(this.#fd as number);
+      await this.#system.sync(this.#fd as number);
       this.#close();
       before();
       const folder = join(path, "..");

@@ -145,7 +145,7 @@ export class Session {
     if (open) return open;
     const { keyring, system } = this.#store;
     const builder = new SegmentBuilder(keyring.vault, keyring.epoch, kind, system.random);
-    const file = new SegmentFile(`${this.#path}.${this.#files++}.tmp`);
+    const file = new SegmentFile(`${this.#path}.${this.#files++}.tmp`, system);
     file.write(builder.header);
     const fresh = { builder, file };
     this.#open[kind] = fresh;
@@ -273,7 +273,7 @@ function beginSessionFile(store: SessionStore): { lock: Lock; path: string } {
 
 /** Session files and the temporary segments that belong to each; a segment may have outlived its session's file. */
 export function sessionFiles(writers: string): { path: string; temporaries: string[] }[] {
-  const names = readdirSync(writers);
+  const names = readdirSync(writers).sort();
   const ours = names.filter((name) => /^[0-9a-f]{16}(\.\d+\.tmp)?$/.test(name));
   return [...new Set(ours.map((name) => name.slice(0, 16)))].map((name) => ({
     path: join(writers, name),

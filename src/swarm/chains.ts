@@ -176,7 +176,7 @@ export class Chains {
   refresh(): boolean {
     const before = this.#book.size;
     try {
-      for (const name of readdirSync(this.#folder)) if (/^[0-9a-f]{64}$/.test(name)) this.#read(name);
+      for (const name of readdirSync(this.#folder).sort()) if (/^[0-9a-f]{64}$/.test(name)) this.#read(name);
     } catch (error) {
       throw systemProblem(`cannot read ${this.#folder}`, error);
     }

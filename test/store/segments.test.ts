@@ -4,6 +4,7 @@ import { fstatSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFi
 import { join } from "node:path";
 import { test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
+import { realSystem } from "../../src/base/system.js";
 import { hashOf } from "../../src/format/hash.js";
 import { objectLength, readObject, verifyObject } from "../../src/store/objects.js";
 import { hexStart, SegmentFile, segmentFiles, segmentPath } from "../../src/store/segments.js";
@@ -31,8 +32,8 @@ function problem(code: string): (error: unknown) => boolean {
 test("written, finished, read by ranges, verified", async () => {
   const bytes = noise(200_000, seed);
   const name = hashOf(bytes);
-  const file = new SegmentFile(join(home.writers, "a"));
-  assert.throws(() => new SegmentFile(join(home.writers, "a")), problem("io"));
+  const file = new SegmentFile(join(home.writers, "a"), realSystem);
+  assert.throws(() => new SegmentFile(join(home.writers, "a"), realSystem), problem("io"));
   for (let at = 0; at < bytes.length; at += 70_000) file.write(bytes.subarray(at, at + 70_000));
   assert.equal(objectLength(home, name), undefined);
   assert.throws(() => readObject(home, name, 0, 1), problem("missing"));
@@ -59,7 +60,7 @@ test("written, finished, read by ranges, verified", async () => {
 test("a segment that cannot take its name is abandoned, and no other descriptor is closed for it", async () => {
   const name = hashOf(Buffer.from("x"));
   mkdirSync(segmentPath(home, name), { recursive: true });
-  const file = new SegmentFile(join(home.writers, "b"));
+  const file = new SegmentFile(join(home.writers, "b"), realSystem);
   file.write(Buffer.from("x"));
   await assert.rejects(
     file.finish(home, name, () => {}),
