@@ -32,6 +32,12 @@ const rootDomain = "capsule root part";
 const deviceDomain = "capsule device part";
 /** Clear field of a root part: the recovery topic, by which whoever holds the part can be found with the phrase alone. */
 const topicField = 1;
+/**
+ * Clear field of a root part: the slot key's signature over the root key. Whoever shows the slot key is given what belongs
+ * to this vault, so nobody may name another vault's slot key and stand in its owner's way.
+ */
+const slotField = 3;
+const slotDomain = "capsule slot";
 
 /** What the phrase opens. */
 export interface RootSecrets {
@@ -52,6 +58,8 @@ export interface RootPart {
   readonly topic: Buffer | undefined;
   readonly rootPublic: Buffer;
   readonly slotPublic: Buffer;
+  /** the slot key has signed for this root key; parts of the first version lack that */
+  readonly isSlotProven: boolean;
   readonly recoveryPublic: Buffer;
   readonly commitment: Buffer;
   readonly box: Buffer;
@@ -73,7 +81,10 @@ export function sealRootPart(
     .raw(secrets.root.publicKey)
     .raw(phrase.slot.publicKey)
     .raw(phrase.recoveryPublic);
-  writeFields(head, [{ number: topicField, bytes: phrase.topic }]);
+  writeFields(head, [
+    { number: topicField, bytes: phrase.topic },
+    { number: slotField, bytes: sign(phrase.slot, slotDomain, secrets.root.publicKey) },
+  ]);
   head.raw(derive("capsule commitment", phrase.capsuleKey, head.finish()));
   const bound = Buffer.from(head.finish());
   const body = new Writer(512).raw(secrets.root.seed);
@@ -97,6 +108,9 @@ export function readRootPart(bytes: Uint8Array): RootPart {
   const fields = readFields(from);
   const topic = fields.find(({ number }) => number === topicField)?.bytes;
   if (topic !== undefined && topic.length !== 32) from.fail("a recovery topic that is not 32 bytes long");
+  const slotProof = fields.find(({ number }) => number === slotField)?.bytes;
+  if (slotProof !== undefined && !verify(slotPublic, slotDomain, rootPublic, slotProof))
+    from.fail("a slot key that has not signed for it");
   const commitment = Buffer.from(from.raw(32));
   const head = Buffer.from(bytes.subarray(0, from.offset));
   const box = Buffer.from(from.blob(format.capsulePartBytes));
@@ -110,6 +124,7 @@ export function readRootPart(bytes: Uint8Array): RootPart {
     topic,
     rootPublic,
     slotPublic,
+    isSlotProven: slotProof !== undefined,
     recoveryPublic,
     commitment,
     box,

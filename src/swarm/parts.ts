@@ -25,7 +25,12 @@ interface Held extends PartHead {
   readonly stamp: string;
   /** of a root part */
   readonly root:
-    | { readonly rootPublic: Buffer; readonly slotPublic: Buffer; readonly topic: Buffer | undefined }
+    | {
+        readonly rootPublic: Buffer;
+        /** undefined where it has not signed for this vault: it may be another vault's */
+        readonly slotPublic: Buffer | undefined;
+        readonly topic: Buffer | undefined;
+      }
     | undefined;
 }
 
@@ -63,7 +68,7 @@ export class Parts {
   /** The vault whose root part names this slot key. */
   vaultOfSlot(slotPublic: Buffer): Buffer | undefined {
     for (const { vault, root } of this.#held.values())
-      if (root !== undefined && sameBytes(root.slotPublic, slotPublic)) return vault;
+      if (root?.slotPublic !== undefined && sameBytes(root.slotPublic, slotPublic)) return vault;
     return undefined;
   }
 
@@ -124,8 +129,9 @@ export class Parts {
   /** Throws Problem("format") where it is not a part of this vault. */
   #check(vault: Buffer, device: Buffer, bytes: Buffer): Omit<Held, "stamp"> {
     if (isZero(device)) {
-      const { version, rootPublic, slotPublic, topic, ...part } = readRootPart(bytes);
+      const { version, rootPublic, topic, ...part } = readRootPart(bytes);
       if (!sameBytes(part.vault, vault)) throw new Problem("format", "not a root part of this vault");
+      const slotPublic = part.isSlotProven ? part.slotPublic : undefined;
       return { vault, device, version, root: { rootPublic, slotPublic, topic } };
     }
     const rootPublic = this.#rootPublic(vault);

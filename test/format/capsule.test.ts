@@ -44,7 +44,11 @@ test("the root part gives back what was sealed, and shows peers public keys only
   const part = readRootPart(rootPart);
   assert.equal(part.version, 5n);
   assert.deepEqual(part.topic, phrase.topic);
-  assert.deepEqual(part.fields, [{ number: 1, bytes: phrase.topic }]);
+  assert.deepEqual(
+    part.fields.map(({ number }) => number),
+    [1, 3],
+  );
+  assert.ok(part.isSlotProven);
   assert.deepEqual(part.vault, vaultIdOf(secrets.root.publicKey));
   assert.deepEqual(part.rootPublic, secrets.root.publicKey);
   assert.deepEqual(part.slotPublic, phrase.slot.publicKey);
@@ -55,17 +59,35 @@ test("the root part gives back what was sealed, and shows peers public keys only
 });
 
 test("a recovery topic is 32 bytes, whoever signs the part", () => {
-  const [before, after] = [rootPart.subarray(0, 8 + 1 + 8 + 96), rootPart.subarray(8 + 1 + 8 + 96 + 35, -64)];
+  const [before, after] = [rootPart.subarray(0, 8 + 1 + 8 + 96), rootPart.subarray(8 + 1 + 8 + 96 + 35 + 66, -64)];
   const named = (...topic: number[]): Buffer => {
     const bytes = Buffer.concat([before, Buffer.from(topic), after]);
     return Buffer.concat([bytes, sign(secrets.root, "capsule root part", bytes)]);
   };
   assert.deepEqual(readRootPart(named(1, 1, 32, ...phrase.topic)).topic, phrase.topic);
-  assert.equal(readRootPart(named(1, 3, 32, ...phrase.topic)).topic, undefined);
+  assert.equal(readRootPart(named(1, 5, 32, ...phrase.topic)).topic, undefined);
   assert.equal(readRootPart(named(0)).topic, undefined);
   for (const length of [0, 31, 33])
     assert.throws(() => readRootPart(named(1, 1, length, ...Buffer.alloc(length, 7))), { code: "format" });
 });
+
+test("a slot key belongs to the vault that it has signed for, and to no other that names it", () => {
+  const owner = phraseKeys(random(32));
+  const thief = { ...phrase, slot: { ...phrase.slot, publicKey: owner.slot.publicKey } };
+  assert.throws(() => readRootPart(sealRootPart(thief, 6n, secrets, random)), { code: "format" });
+  const proof = readRootPart(sealRootPart(owner, 1n, { ...secrets, root: device }, random)).fields.at(-1)!.bytes;
+  const head = rootPart.subarray(0, 8 + 1 + 8 + 32);
+  const rest = rootPart.subarray(8 + 1 + 8 + 96, -64);
+  const copied = Buffer.concat([head, owner.slot.publicKey, phrase.recoveryPublic, rest]);
+  assert.throws(() => readRootPart(rootPartWith(copied, proof)), { code: "format" });
+});
+
+/** With another word of the slot key, signed by the root key all the same. */
+function rootPartWith(bytes: Buffer, proof: Buffer): Buffer {
+  const at = 8 + 1 + 8 + 96 + 35 + 2;
+  proof.copy(bytes, at);
+  return Buffer.concat([bytes, sign(secrets.root, "capsule root part", bytes)]);
+}
 
 test("the device part gives back what was sealed", () => {
   const part = readDevicePart(devicePart, secrets.root.publicKey);
@@ -119,9 +141,9 @@ test("what a wrongdoer signs anew does not open", () => {
   const bytes = new Writer().raw(part.head).blob(box);
   const forged = bytes.raw(sign(secrets.root, "capsule root part", bytes.finish())).finish();
   assert.throws(() => openRootPart(phrase, readRootPart(forged)), { code: "damaged" });
-  // A head with another slot key, box unchanged: the commitment covers the head.
+  // A head with another recovery key, box unchanged: the commitment covers the head.
   const head = Buffer.from(part.head);
-  wrong.slot.publicKey.copy(head, 8 + 1 + 8 + 32);
+  wrong.recoveryPublic.copy(head, 8 + 1 + 8 + 64);
   const moved = new Writer().raw(head).blob(part.box);
   const again = moved.raw(sign(secrets.root, "capsule root part", moved.finish())).finish();
   assert.throws(() => openRootPart(phrase, readRootPart(again)), { code: "phrase" });

@@ -1,5 +1,7 @@
 /** Members that lie, in every message they can send: what is theirs to say is taken, all else costs them the link. */
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { swarm, wire } from "../../src/base/limits.js";
 import { noFields } from "../../src/format/fields.js";
@@ -7,7 +9,9 @@ import { encodeRelease } from "../../src/format/listing.js";
 import type { Head, RoomMessage } from "../../src/format/message.js";
 import { encodeReceipt, type Receipt, signReceipt } from "../../src/format/receipt.js";
 import { decodeRecord, type LogRecord, recordTypes, sealRecord } from "../../src/format/record.js";
-import { sealDevicePart } from "../../src/format/capsule.js";
+import { openRootPart, readRootPart, sealDevicePart, sealRootPart } from "../../src/format/capsule.js";
+import { phraseKeys } from "../../src/format/keys.js";
+import { seek } from "../../src/swarm/seek.js";
 import type { Listed } from "../../src/store/ledger.js";
 import type { Keyring } from "../../src/store/keyring.js";
 import { Impostor, type Machine, noise, World } from "./given.js";
@@ -232,4 +236,41 @@ test("one device signs two histories: both sides freeze the log, and everybody g
     const next = recordsBehind(keyring, branch(1).at(-1) as LogRecord, 1, 5).map(({ bytes }) => bytes);
     assert.equal(machine.vault.store.acceptRecords(head.log, next, () => true).outcome, "frozen");
   }
+});
+
+test("a member's root part that names another vault's slot key stands in nobody's way", async (t) => {
+  const { world, ann, bob, mal } = await given(t);
+  const { slot, topic } = phraseKeys(ann.entropy);
+  const mine = phraseKeys(mal.entropy);
+  const path = join(mal.vault.home.capsule, "root");
+  const own = readRootPart(readFileSync(path));
+  const secrets = openRootPart(mine, own);
+  const random = (length: number): Buffer => noise(length, 6);
+  const thief = { ...mine, slot: { ...mine.slot, publicKey: slot.publicKey }, topic };
+  const stolen = sealRootPart(thief, own.version + 1n, secrets, random);
+  const impostor = new Impostor(mal);
+  impostor.onMessage = (message, say) => {
+    if (message.type === "askPart") say({ ...message, type: "part", bytes: stolen });
+  };
+  await bob.restart();
+  await world.until(() => impostor.isIn, "mal is in");
+  impostor.say({
+    type: "parts",
+    parts: [{ vault: mal.vault.id, device: Buffer.alloc(32), version: own.version + 1n }],
+  });
+  await world.until(() => bob.happened("misbehaved").length === 1, "mal is cut", 30_000);
+  await world.clock.settled(impostor.network.close());
+  ann.start();
+  const root = (): boolean => existsSync(join(bob.vault.home.capsule, ann.vault.id.toString("hex"), "root"));
+  await world.until(root, "bob keeps ann's root part");
+  await bob.restart();
+  await ann.close();
+  const network = world.net.open("new");
+  const wait = { lookMs: 20_000, quietMs: 1500, gatherMs: 20_000, mostMs: 60_000 };
+  const stop = new AbortController().signal;
+  const seeking = seek(network, phraseKeys(ann.entropy), world.clock.system("new"), wait, stop, () => {});
+  const { gathering } = await world.clock.settled(seeking);
+  assert.ok(gathering.hasRoot);
+  await world.clock.settled(network.close());
+  await ann.open();
 });

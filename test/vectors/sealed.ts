@@ -260,7 +260,7 @@ function rootParts(): VectorFile {
     vectors: [
       { what: "version 5, opened by the phrase of this entropy", input: plainly(secrets), bytes: hex(bytes) },
       {
-        what: "version 6, which names the recovery topic in clear field 1",
+        what: "version 6, with the recovery topic in clear field 1 and the slot key's word for the root key in field 3",
         input: plainly({ ...secrets, topic: phrase.topic }),
         bytes: hex(named),
       },
