@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { exitCodeOf } from "../src/base/errors.js";
-import { format, wire } from "../src/base/limits.js";
+import { format, swarm, wire } from "../src/base/limits.js";
 import { realSystem } from "../src/base/system.js";
 import { programOf } from "../src/cli/main.js";
 import { exitShort, Output } from "../src/cli/output.js";
@@ -132,4 +132,27 @@ test("bounds in format.md are those of the code", () => {
     "names in a receipt": wire.names,
   };
   assert.deepEqual(Object.fromEntries(table), expected);
+});
+
+test("numbers of the room in protocol.md are those of the code", () => {
+  const text = doc("docs/protocol.md").replace(/\s+/g, " ");
+  const said = [
+    `frozen u8 }, at most ${wire.headsPerMessage} ‖ more`,
+    `{ record blob }, at most ${wire.recordsPerMessage} and ${wire.recordBytesPerMessage >> 10} KiB`,
+    `version u64 }, at most ${wire.partsPerMessage} |`,
+    `part blob, at most ${wire.partBytes >> 10} KiB`,
+    `leaves u8, 1 to ${wire.leavesPerRequest} |`,
+    `{ chaining value 32 }, at most ${wire.proofValues} ‖`,
+    `{ name 32 }, at most ${wire.names} |`,
+    `receipt blob (docs/format.md), at most ${wire.receiptBytes >> 10} KiB`,
+    `at most ${swarm.linkCreditBytes >> 20} MiB in ${swarm.leavesRequests} requests are open on a link`,
+    `${swarm.pullRequests} requests for what is to be kept`,
+    `who does not answer within ${swarm.stallSeconds} s is passed over`,
+    `no answer for ${swarm.stallSeconds} s | asked of others; for ${swarm.deadSeconds} s: cut`,
+    `more than ${swarm.questions} questions for leaves and what is held, or ${swarm.plainQuestions} for records and parts`,
+    `${swarm.linksKnocking} links that are not admitted yet, each for at most ${swarm.admissionSeconds} s`,
+    `${swarm.links} links in all; ${swarm.linksPerDevice} with one device`,
+    `at most ${swarm.keptOut} devices are remembered`,
+  ];
+  for (const words of said) assert.ok(text.includes(words), `docs/protocol.md does not say "${words}"`);
 });

@@ -197,7 +197,7 @@ export class Links {
     for (const entry of [...this.#entries]) {
       const { admission, remote, link } = entry;
       if (remote !== undefined && !stays(remote)) link?.close("it does not belong to the coop any more");
-      else if (link !== undefined) this.#act(entry, admission.onCoopChanged());
+      else if (link !== undefined) this.#guarded(entry, () => this.#act(entry, admission.onCoopChanged()));
     }
   }
 

@@ -180,8 +180,6 @@ export class Parts {
 
   #wants({ vault, device, version }: PartHead): boolean {
     if (!this.#room.accepts(vault)) return false;
-    // Nobody tells us what our own part says.
-    if (sameBytes(device, this.#room.vault.device)) return false;
     const mine = this.#held.get(keyOf(vault, device));
     if (mine !== undefined) return version > mine.version;
     return isZero(device) || this.#countOf(vault) < swarm.partsPerVault;

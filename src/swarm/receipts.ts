@@ -68,6 +68,17 @@ export class Receipts {
     });
   }
 
+  /** Something of a log is not here any more: say anew what is. */
+  restate(log: Buffer): void {
+    const scope = this.#heads.get(log)?.scope;
+    if (scope === undefined || this.#room.store.isOwn(log)) return;
+    for (const [peer, full] of this.#full) {
+      if (!sameBytes(scope, peer.remote.vault as Buffer)) continue;
+      full.push(log);
+      this.drained(peer);
+    }
+  }
+
   #flush(): void {
     for (const { log, names } of this.#fresh.values()) {
       const head = this.#heads.get(log);

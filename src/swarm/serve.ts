@@ -16,11 +16,13 @@ export function isQuestion(message: { readonly type: string }): message is Quest
   return message.type.startsWith("ask");
 }
 
-/** Who answers for logs and for parts. */
+/** Who knows of logs and parts, and what to do about damage. */
 export interface Answers {
   records(peer: Peer, question: Of<"askRecords">): void;
   part(peer: Peer, question: Of<"askPart">): void;
   vaultOf(log: Buffer): Buffer | undefined;
+  /** told once of an object whose file here is not what its name says */
+  damaged(name: Buffer): void;
 }
 
 export class Serving {
@@ -30,11 +32,10 @@ export class Serving {
   readonly #waiting = new Map<Peer, Question[]>();
   readonly #busy = new Set<Peer>();
 
-  /** @param damaged told of each object whose file is not what its name says */
-  constructor(room: Room, answers: Answers, damaged: (name: Buffer) => void) {
+  constructor(room: Room, answers: Answers) {
     this.#room = room;
     this.#answers = answers;
-    this.#leaves = new LeafServer(room.vault.home, room.system, damaged);
+    this.#leaves = new LeafServer(room.vault.home, room.system, (name) => answers.damaged(name));
   }
 
   ask(peer: Peer, question: Question): void {

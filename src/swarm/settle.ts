@@ -5,6 +5,7 @@
  */
 import { sameBytes, toHex } from "../base/bytes.js";
 import type { Store } from "../store/store.js";
+import type { Flow } from "./flow.js";
 import type { Peer, Room } from "./room.js";
 
 /** How a wait for the exchange to be done ended. */
@@ -39,36 +40,28 @@ function hasReceipted(store: Store, device: Buffer): boolean {
 /** What the wait looks at. */
 export interface Exchanging {
   readonly room: Room;
-  /** this device has logs and objects for others to sign for */
-  readonly gives: boolean;
-  isTaken(): boolean;
-  /** changes whenever anything has moved */
-  progress(): number;
+  readonly flow: Pick<Flow, "isDone" | "progress">;
   /** the links are closed: nothing will move any more */
   isOver(): boolean;
 }
 
-export function settled(
-  { room, gives, isTaken, progress, isOver }: Exchanging,
-  stillMs: number,
-  stop?: AbortSignal,
-): Promise<Settled> {
-  const { system, store } = room;
+export function settled({ room, flow, isOver }: Exchanging, stillMs: number, stop?: AbortSignal): Promise<Settled> {
+  const { system, store, gives } = room;
   /** devices that had signed for all when `progress` was this */
   let checked = -1;
   let complete = new Set<string>();
   const keepers = (): Peer[] => [...room.peers()].filter((peer) => peer.isKeeper);
   const state = (): Settled => {
     const devices = new Map(keepers().map(({ device }) => [toHex(device), device]));
-    if (gives && checked !== progress()) {
-      checked = progress();
+    if (gives && checked !== flow.progress) {
+      checked = flow.progress;
       complete = new Set([...devices].flatMap(([hex, device]) => (hasReceipted(store, device) ? [hex] : [])));
     }
     const receipted = gives ? [...devices.keys()].filter((hex) => complete.has(hex)).length : devices.size;
-    return { taken: isTaken(), keepers: devices.size, receipted };
+    return { taken: flow.isDone, keepers: devices.size, receipted };
   };
   return new Promise((resolve) => {
-    let last = progress();
+    let last = flow.progress;
     let since = system.now();
     let found: Settled = { taken: false, keepers: 0, receipted: 0 };
     const look = (): void => {
@@ -77,8 +70,8 @@ export function settled(
         return;
       }
       const now = system.now();
-      if (progress() !== last) {
-        last = progress();
+      if (flow.progress !== last) {
+        last = flow.progress;
         since = now;
       }
       found = state();

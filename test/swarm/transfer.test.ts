@@ -1,11 +1,11 @@
 /** Objects on their way: resumed, from whoever gives, on a full disk, and very many of them. */
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { format, swarm } from "../../src/base/limits.js";
 import type { RoomMessage } from "../../src/format/message.js";
-import { readObject } from "../../src/store/objects.js";
+import { objectPath, readObject } from "../../src/store/objects.js";
 import { full, Impostor, type Machine, World } from "./given.js";
 
 async function given(t: TestContext, options = {}, seed = 1) {
@@ -98,6 +98,30 @@ test("one wrong byte is seen before it is written: the liar is out, the object c
   await world.until(() => eve.has(names), "ann gives the rest");
   assert.equal(eve.happened("misbehaved").length, 1);
   for (const name of names) assert.ok(lengthOf(eve, name) === lengthOf(ann, name));
+});
+
+test("a byte that has gone wrong on a disk is never given away; the object is fetched again, and the owner is told", async (t) => {
+  const { world, ann, bob, eve } = await given(t);
+  await ann.store(10, 120_000, 1);
+  const [name] = ann.listed() as [Buffer];
+  ann.start();
+  bob.start();
+  await world.until(() => ann.vault.store.ledger.copiesOf(name) === 1, "bob has signed");
+  // Where only bob can be asked, and his disk has lost a bit.
+  world.net.partition([["ann"], ["bob", "eve"]]);
+  const path = objectPath(bob.vault.home, name);
+  const bytes = readFileSync(path);
+  bytes[100_000] = (bytes[100_000] as number) ^ 4;
+  writeFileSync(path, bytes);
+  eve.start();
+  await world.until(() => bob.said.length === 1, "bob has seen it");
+  assert.match(bob.said[0] as string, /damaged/);
+  await world.clock.run(3000);
+  assert.ok(!eve.has([name]) && !bob.has([name]));
+  world.net.heal();
+  await world.until(() => eve.has([name]) && bob.has([name]), "both have it from ann");
+  await world.until(() => ann.vault.store.ledger.copiesOf(name) === 2, "and have signed");
+  for (const machine of [ann, bob, eve]) assert.deepEqual(machine.happened("misbehaved"), []);
 });
 
 test("who promises and gives nothing costs ten seconds, and others give meanwhile", async (t) => {
