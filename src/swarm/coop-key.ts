@@ -6,14 +6,27 @@
 import { join } from "node:path";
 import { sameBytes, Writer } from "../base/bytes.js";
 import { choice, format } from "../base/limits.js";
+import type { System } from "../base/system.js";
 import { coopEpochId, coopKeyBytes } from "../format/coop.js";
 import { noFields, readFields, writeFields } from "../format/fields.js";
 import { decodeInvite, encodeInvite, type Invite } from "../format/invite.js";
 import { readMaybe, writeMaybe } from "../format/coop.js";
 import { type Home, makeFolder, readIfThere, replaceFile } from "../store/home.js";
+import type { Keyring } from "../store/keyring.js";
+import type { Config } from "../vault/config.js";
 import { armour, unarmour } from "../vault/armour.js";
 
 const line = "bcoopfs coop 1";
+/** What a coop needs of a vault; a `Vault` is one. */
+export interface CoopOwner {
+  readonly home: Home;
+  readonly system: System;
+  /** this device's name */
+  readonly host: string;
+  readonly store: { readonly keyring: Keyring };
+  config(): Config;
+}
+
 /** marks what the capsule was last sealed with */
 export const sealMarkBytes = 16;
 

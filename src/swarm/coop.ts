@@ -13,41 +13,20 @@ import { join } from "node:path";
 import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import { choice } from "../base/limits.js";
-import type { System } from "../base/system.js";
 import type { Certificate } from "../format/certificate.js";
-import { coopTopic, openEpochBox, roles } from "../format/coop.js";
-import { hashOf } from "../format/hash.js";
+import { coopTopic, roles } from "../format/coop.js";
 import { checkRedeem, encodeInvite, type Invite, makeInvite, type Redeem } from "../format/invite.js";
 import type { Head, refuseReasons } from "../format/message.js";
 import type { LogRecord } from "../format/record.js";
-import { type Home, makeFolder } from "../store/home.js";
+import { makeFolder } from "../store/home.js";
 import type { Keyring } from "../store/keyring.js";
-import type { Config } from "../vault/config.js";
-import { type CoopHints, sealOwnPart } from "../vault/device-part.js";
 import { Chains, recordIn } from "./chains.js";
-import {
-  type CoopKey,
-  type CoopKeys,
-  coopKeyOf,
-  encodeCoopKeys,
-  readCoopKeys,
-  sealMarkBytes,
-  writeCoopKeys,
-} from "./coop-key.js";
+import { type CoopKey, type CoopKeys, type CoopOwner, readCoopKeys } from "./coop-key.js";
 import { headsOf, mayMatter, newest, type Row, recordsAfter, takeIn } from "./coop-records.js";
+import { HeldKeys } from "./held-keys.js";
 import { admits, type CoopState, foldCoop, isAdmin, type Member } from "./members.js";
 import { epochOf, removalOf, speak, type ToSay } from "./speech.js";
 import { memberNamed, noAdmin } from "./who.js";
-
-/** What a coop needs of a vault; a `Vault` is one. */
-export interface CoopOwner {
-  readonly home: Home;
-  readonly system: System;
-  /** this device's name */
-  readonly host: string;
-  readonly store: { readonly keyring: Keyring };
-  config(): Config;
-}
 
 /** What came of records from somebody. */
 export interface CoopAccepted {
@@ -63,25 +42,20 @@ export interface CoopAccepted {
 
 export type RefuseReason = keyof typeof refuseReasons;
 
-/** Peers that the capsule names: a few will do, and a new member does not change them. */
-const peersTold = 16;
-
 export class Coop {
   readonly id: Buffer;
   readonly #owner: CoopOwner;
   readonly #chains: Chains;
+  readonly #held: HeldKeys;
   readonly #listeners = new Set<() => void>();
-  #keys: CoopKeys;
   #state: CoopState;
-  /** keys with their ids, which take a while to find */
-  #known: { readonly of: readonly Buffer[]; readonly keys: readonly CoopKey[] } = { of: [], keys: [] };
   /** records that came before what makes them count */
   #waiting: readonly LogRecord[] = [];
 
   private constructor(owner: CoopOwner, keys: CoopKeys) {
     this.id = keys.id;
     this.#owner = owner;
-    this.#keys = keys;
+    this.#held = new HeldKeys(owner, keys);
     this.#chains = Chains.open(join(owner.home.path, "coop"), keys.id);
     this.#state = this.#fold();
   }
@@ -91,12 +65,7 @@ export class Coop {
     const keys = readCoopKeys(owner.home);
     if (keys === undefined) return undefined;
     const coop = new Coop(owner, keys);
-    try {
-      coop.#settle();
-    } catch (error) {
-      // A full disk keeps nobody from reading.
-      if (!(error instanceof Problem) || (error.code !== "no-space" && error.code !== "io")) throw error;
-    }
+    coop.#settle();
     return coop;
   }
 
@@ -108,14 +77,14 @@ export class Coop {
       coop.#chains.append(records);
       coop.#state = coop.#fold();
       coop.#say(sayings);
-      writeCoopKeys(owner.home, keys);
+      coop.#held.write();
     });
     coop.#settle();
     return coop;
   }
 
   get name(): string {
-    return this.#state.name || this.#keys.name;
+    return this.#state.name || this.#held.name;
   }
 
   get state(): CoopState {
@@ -124,7 +93,7 @@ export class Coop {
 
   /** An invite that waits for an admin's device. */
   get pending(): Invite | undefined {
-    return this.#keys.pending;
+    return this.#held.pending;
   }
 
   get #me(): Keyring {
@@ -143,9 +112,7 @@ export class Coop {
 
   /** The keys that are known, the newest first. */
   get keys(): readonly CoopKey[] {
-    const { keys } = this.#keys;
-    if (this.#known.of !== keys) this.#known = { of: keys, keys: keys.map(coopKeyOf).reverse() };
-    return this.#known.keys;
+    return this.#held.all;
   }
 
   /** Where to meet: the topic of the newest key, then those of the ones before it. */
@@ -161,11 +128,8 @@ export class Coop {
 
   /** Take in what other processes of this home have written. True where there was something. */
   refresh(): boolean {
-    const keys = readCoopKeys(this.#owner.home);
-    const mine = keys !== undefined && sameBytes(keys.id, this.id) ? keys : this.#keys;
     const grown = this.#chains.refresh();
-    if (!grown && encodeCoopKeys(mine) === encodeCoopKeys(this.#keys)) return false;
-    this.#keys = mine;
+    if (!this.#held.reload() && !grown) return false;
     this.#state = this.#fold();
     this.#settle();
     this.#changed();
@@ -197,22 +161,30 @@ export class Coop {
       this.#waiting = newest([...this.#waiting, ...fresh]);
       return { added: 0, useless: fresh.length, fault: undefined, ids };
     }
-    return this.#change(() => {
-      let taken = takeIn(this.id, this.#chains.book, [...fresh, ...this.#waiting]);
-      // Those that waited are somebody else's.
-      if (taken.fault !== undefined) taken = takeIn(this.id, this.#chains.book, fresh);
-      const { kept, waiting, fault } = taken;
-      if (fault !== undefined) return { added: 0, useless: 0, fault, ids };
-      this.#chains.append(kept);
-      this.#waiting = waiting;
-      if (kept.length > 0) {
-        this.#state = this.#fold();
-        this.#closeGaps();
-      }
-      const keeps = new Set(kept);
-      const added = fresh.filter((record) => keeps.has(record)).length;
-      return { added, useless: fresh.length - added, fault, ids };
+    // What a full disk does not take is offered again at the next meeting.
+    let accepted: CoopAccepted = { added: 0, useless: 0, fault: undefined, ids };
+    unlessFull(() => {
+      accepted = this.#change(() => this.#takeIn(ids, fresh));
     });
+    return accepted;
+  }
+
+  /** Under the lock. */
+  #takeIn(ids: readonly LogRecord[], fresh: readonly LogRecord[]): CoopAccepted {
+    let taken = takeIn(this.id, this.#chains.book, [...fresh, ...this.#waiting]);
+    // Those that waited are somebody else's.
+    if (taken.fault !== undefined) taken = takeIn(this.id, this.#chains.book, fresh);
+    const { kept, waiting, fault } = taken;
+    if (fault !== undefined) return { added: 0, useless: 0, fault, ids };
+    this.#chains.append(kept);
+    this.#waiting = waiting;
+    if (kept.length > 0) {
+      this.#state = this.#fold();
+      this.#closeGaps();
+    }
+    const keeps = new Set(kept);
+    const added = fresh.filter((record) => keeps.has(record)).length;
+    return { added, useless: fresh.length - added, fault, ids };
   }
 
   /** The text of a new invite, good for a week. Problem("refused") where this device is no admin. */
@@ -226,7 +198,7 @@ export class Coop {
       device,
       {
         coop: this.id,
-        key: this.#newest().key,
+        key: this.#held.newest.key,
         name: this.name,
         expires: system.now() + BigInt(choice.inviteSeconds) * 1_000_000_000n,
         role: options.role ?? roles.member,
@@ -275,25 +247,28 @@ export class Coop {
    */
   welcome(device: Buffer, certificate: Certificate | undefined, label: string, proven: readonly Buffer[]): void {
     if (!this.administers || !admits(this.#state, device, certificate)) return;
-    this.#change(() => {
-      const sayings: ToSay[] = [];
-      if (!this.#state.members.has(toHex(device)))
-        sayings.push({
-          what: "member",
-          device,
-          vault: certificate?.vault,
-          role: roles.member,
-          label,
-          quota: 0n,
-          token: undefined,
-        });
-      const epoch = this.#state.epochs.at(-1);
-      const key = epoch && this.#keyOf(epoch.id);
-      const boxed = epoch?.bodies.some(({ boxes }) => boxes.some((box) => box.device.equals(device)));
-      if (epoch && key && epoch.number > 0 && !boxed && !proven.some((id) => id.equals(epoch.id)))
-        sayings.push(...epochOf(key, epoch.number, [device], this.#owner.system));
-      if (sayings.length > 0) this.#say(sayings);
-    });
+    unlessFull(() => this.#change(() => this.#welcome(device, certificate, label, proven)));
+  }
+
+  /** Under the lock. */
+  #welcome(device: Buffer, certificate: Certificate | undefined, label: string, proven: readonly Buffer[]): void {
+    const sayings: ToSay[] = [];
+    if (!this.#state.members.has(toHex(device)))
+      sayings.push({
+        what: "member",
+        device,
+        vault: certificate?.vault,
+        role: roles.member,
+        label,
+        quota: 0n,
+        token: undefined,
+      });
+    const epoch = this.#state.epochs.at(-1);
+    const key = epoch && this.#held.of(epoch.id);
+    const boxed = epoch?.bodies.some(({ boxes }) => boxes.some((box) => box.device.equals(device)));
+    if (epoch && key && epoch.number > 0 && !boxed && !proven.some((id) => id.equals(epoch.id)))
+      sayings.push(...epochOf(key, epoch.number, [device], this.#owner.system));
+    if (sayings.length > 0) this.#say(sayings);
   }
 
   /**
@@ -325,15 +300,18 @@ export class Coop {
   /** Under the lock, with the newest state; whoever listens hears of it. */
   #change<T>(work: () => T): T {
     const before = this.#chains.book.size;
-    const result = this.#chains.underLock(() => {
-      if (this.#chains.book.size !== before) this.#state = this.#fold();
-      return work();
-    });
-    if (this.#chains.book.size !== before) {
-      this.#settle();
-      this.#changed();
+    try {
+      return this.#chains.underLock(() => {
+        if (this.#chains.book.size !== before) this.#state = this.#fold();
+        return work();
+      });
+    } finally {
+      if (this.#chains.book.size !== before) {
+        this.#state = this.#fold();
+        this.#settle();
+        this.#changed();
+      }
     }
-    return result;
   }
 
   /** Under the lock: say it, on the disk. */
@@ -372,65 +350,10 @@ export class Coop {
     return foldCoop(this.id, [...this.#chains.book.chains.values()]);
   }
 
-  #newest(): CoopKey {
-    return this.keys[0] as CoopKey;
-  }
-
-  #keyOf(id: Buffer): Buffer | undefined {
-    return this.keys.find((known) => known.id.equals(id))?.key;
-  }
-
-  /**
-   * What follows from the state: keys that were sealed to this device, an invite that is done, the capsule. Outside of
-   * the lock; another process may do the same.
-   */
+  /** What follows from the state, see held-keys.ts. Outside of the lock; another process may do the same. */
   #settle(): void {
-    const { home, system } = this.#owner;
-    if (!this.#isUnsettled(this.#keys)) return;
-    this.#chains.underLock(() => {
-      const present = readCoopKeys(home);
-      if (present !== undefined && sameBytes(present.id, this.id)) this.#keys = present;
-      if (!this.#isUnsettled(this.#keys)) return;
-      const pending = this.isMember ? undefined : this.#keys.pending;
-      this.#keys = { ...this.#keys, keys: this.#learned(), pending };
-      writeCoopKeys(home, this.#keys);
-      const hints = this.#hints();
-      if (hints === undefined || sameBytes(hints.mark, this.#keys.sealed)) return;
-      sealOwnPart(home, this.#me, hints, system);
-      this.#keys = { ...this.#keys, sealed: hints.mark };
-      writeCoopKeys(home, this.#keys);
-    });
-  }
-
-  #isUnsettled({ keys, pending, sealed }: CoopKeys): boolean {
-    const learned = this.#learned();
-    if (learned.length !== keys.length || !learned.every((key, at) => sameBytes(key, keys[at] as Buffer))) return true;
-    const hints = this.#hints();
-    return (pending !== undefined && this.isMember) || (hints !== undefined && !sameBytes(hints.mark, sealed));
-  }
-
-  /** All known keys, the newest last: those that the state does not know of come from an invite and are the oldest. */
-  #learned(): Buffer[] {
-    const known = new Map(this.keys.map(({ id, key }) => [toHex(id), key]));
-    const inOrder: Buffer[] = [];
-    for (const { id, bodies } of this.#state.epochs.slice(-choice.coopKeys)) {
-      let key = known.get(toHex(id));
-      for (const body of key ? [] : bodies) key ??= openEpochBox(body, this.#me.device);
-      if (key) inOrder.push(key);
-      known.delete(toHex(id));
-    }
-    return [...[...known.values()].reverse(), ...inOrder].slice(-choice.coopKeys);
-  }
-
-  /** What the capsule should say, and a mark of it; undefined where config.toml cannot be read just now. */
-  #hints(): (CoopHints & { readonly mark: Buffer }) | undefined {
-    const bootstrap = bootstrapOf(this.#owner);
-    if (bootstrap === undefined) return undefined;
-    const others = [...this.#state.members.values()].filter(({ device }) => !device.equals(this.#me.device.publicKey));
-    const peers = others.slice(0, peersTold).map(({ device }) => device);
-    const { id, key } = this.#newest();
-    const said = Buffer.concat([id, ...peers, Buffer.from(bootstrap.join("\n"))]);
-    return { coops: [{ id: this.id, key }], bootstrap, peers, mark: hashOf(said).subarray(0, sealMarkBytes) };
+    if (!this.#held.isSettled(this.#state))
+      unlessFull(() => this.#chains.underLock(() => this.#held.settle(this.#state)));
   }
 
   #changed(): void {
@@ -438,11 +361,11 @@ export class Coop {
   }
 }
 
-function bootstrapOf(owner: CoopOwner): readonly string[] | undefined {
+/** A full disk keeps nobody from reading what is there, from others too; what was not written is made up for later. */
+function unlessFull(work: () => void): void {
   try {
-    return owner.config().coop.bootstrap ?? [];
+    work();
   } catch (error) {
-    if (error instanceof Problem && error.code === "config") return undefined;
-    throw error;
+    if (!(error instanceof Problem) || error.code !== "no-space") throw error;
   }
 }

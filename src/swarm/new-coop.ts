@@ -9,8 +9,8 @@ import { decodeInvite } from "../format/invite.js";
 import { setCoop } from "../vault/config-coop.js";
 import { editConfig } from "../vault/config-file.js";
 import type { CoopConfig } from "../vault/config.js";
-import { Coop, type CoopOwner } from "./coop.js";
-import { readCoopKeys, sealMarkBytes } from "./coop-key.js";
+import { Coop } from "./coop.js";
+import { type CoopOwner, readCoopKeys, sealMarkBytes } from "./coop-key.js";
 import { foundRecord, itself } from "./speech.js";
 
 export interface NewCoop {

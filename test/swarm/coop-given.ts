@@ -16,7 +16,8 @@ import { type SigningKey, signingKeyOf } from "../../src/format/sign.js";
 import { type Home, homeAt } from "../../src/store/home.js";
 import type { Keyring } from "../../src/store/keyring.js";
 import { Admission, type AdmissionOptions, type Moves, type Outcome } from "../../src/swarm/admission.js";
-import { Coop, type CoopOwner } from "../../src/swarm/coop.js";
+import { Coop } from "../../src/swarm/coop.js";
+import type { CoopOwner } from "../../src/swarm/coop-key.js";
 import { createCoop, joinCoop } from "../../src/swarm/new-coop.js";
 import { Violation } from "../../src/swarm/violation.js";
 import { readConfig } from "../../src/vault/config-file.js";
@@ -62,8 +63,13 @@ export class World implements System {
   }
 
   /** A device with a home, of a vault of its own unless one is given. */
-  device(host: string, vault = this.vault(), mayDo: number = rights.write | rights.administer): TestDevice {
-    return new TestDevice(this, host, vault, mayDo, join(this.folder, `${this.#homes++}-${host}`));
+  device(
+    host: string,
+    vault = this.vault(),
+    mayDo: number = rights.write | rights.administer,
+    folder = this.folder,
+  ): TestDevice {
+    return new TestDevice(this, host, vault, mayDo, join(folder, `${this.#homes++}-${host}`));
   }
 }
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { toHex } from "../../src/base/bytes.js";
 import { Problem } from "../../src/base/errors.js";
 import { choice } from "../../src/base/limits.js";
@@ -12,6 +13,7 @@ import { redeemOf } from "../../src/format/invite.js";
 import { Coop } from "../../src/swarm/coop.js";
 import { adoptCoop, coopKeyPath, readCoopKeys } from "../../src/swarm/coop-key.js";
 import { createCoop, joinCoop } from "../../src/swarm/new-coop.js";
+import { workFolder } from "../support/store-home.js";
 import { admitted, end, meet, type TestDevice, World } from "./coop-given.js";
 
 const problem = (code: string, why: RegExp) => (error: unknown) =>
@@ -408,6 +410,55 @@ test("coop/key that is damaged is named and not used", () => {
   assert.throws(() => Coop.open(ann), problem("damaged", /coop\/key is damaged/));
   writeFileSync(path, whole);
   assert.ok(readCoopKeys(ann.home));
+});
+
+let mounted = false;
+after(() => {
+  if (mounted) spawnSync("umount", [disk]);
+});
+const disk = join(workFolder(), "disk");
+mkdirSync(disk);
+mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]).status === 0;
+
+test("on a full disk a member still meets others, and takes what it missed when there is room", {
+  skip: mounted ? false : "a file system cannot be mounted here",
+}, () => {
+  const { world, ann, coop } = grown(28, "eve");
+  const carl = world.device("carl");
+  const carls = carl.join(coop.invite({ role: roles.admin }));
+  admitted(meet(end(carl, carls), end(ann, coop)));
+  const [bob, tom] = ["bob", "tom"].map((name) => world.device(name, world.vault(), rights.write, disk)) as [
+    TestDevice,
+    TestDevice,
+  ];
+  const late = world.device("late", world.vault(), rights.write, disk);
+  const its = bob.join(coop.invite());
+  admitted(meet(end(bob, its), end(ann, coop)));
+  const toms = tom.join(coop.invite());
+  admitted(meet(end(carl, carls), end(ann, coop)));
+  carls.remove("eve");
+  const filler = join(disk, "filler");
+  writeFileSync(filler, "");
+  for (let size = 1 << 16; size > 0; size >>= 1)
+    try {
+      for (;;) appendFileSync(filler, Buffer.alloc(size));
+    } catch {
+      // So much does not fit any more.
+    }
+  admitted(meet(end(bob, its), end(carl, carls)));
+  assert.deepEqual([its.state.removed.size, bob.coop().isMember], [0, true], "nothing was taken, and nothing lost");
+  const met = meet(end(tom, toms), end(ann, coop));
+  assert.deepEqual([met.a?.kind, met.b?.kind], ["refused", "refused"], "who joins needs room for the list");
+  assert.throws(
+    () => late.found("shed"),
+    (error) => error instanceof Problem && error.code === "no-space",
+  );
+  writeFileSync(filler, "");
+  admitted(meet(end(bob, its), end(carl, carls)));
+  assert.equal(its.state.removed.size, 1);
+  assert.deepEqual(bob.coop().keys[0], carls.keys[0]);
+  admitted(meet(end(tom, toms), end(ann, coop)));
+  late.found("shed");
 });
 
 test("a config.toml that cannot be read just now keeps nobody from meeting", () => {
