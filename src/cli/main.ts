@@ -29,7 +29,8 @@ import type { Invocation } from "./invocation.js";
 import { dataStream, Output } from "./output.js";
 
 const closing = `
-Begin with "bcoopfs init", then "bcoopfs snapshot FOLDER/" and "bcoopfs mount DIR".
+Begin with "bcoopfs init", then "bcoopfs snapshot FOLDER/" and "bcoopfs mount DIR". Machines keep each other's data
+after "bcoopfs coop create" and "coop invite" on the first, "join" on the others, and "daemon" or "sync" on all.
 Exit: 0 done, 1 failed, 2 wrong usage or config, 3 partial, 4 refused, 10 no vault, 11 busy, 12 wrong phrase,
 20 too few copies, 21 damage, 130 interrupted. The manual is docs/manual.md.`;
 

@@ -42,11 +42,13 @@ export async function runDaemon(vault: Vault, options: DaemonOptions): Promise<v
   }
 }
 
-/** Keeps the file that tells who is connected. */
+/** Keeps the file that tells who is connected and keeps for others. */
 export class Presences {
   readonly #vault: Vault;
   /** links of a device: it may have several processes */
   readonly #links = new Map<string, number>();
+  /** devices of which one process at least keeps for others; the rest only ask */
+  readonly #keepers = new Set<string>();
 
   constructor(vault: Vault) {
     this.#vault = vault;
@@ -55,16 +57,20 @@ export class Presences {
   hear(event: PeerEvent): void {
     if (event.type !== "peer-up" && event.type !== "peer-down") return;
     const key = event.device.toString("hex");
+    if (event.type === "peer-up" && event.keeps) this.#keepers.add(key);
     const links = (this.#links.get(key) ?? 0) + (event.type === "peer-up" ? 1 : -1);
     if (links > 0) this.#links.set(key, links);
-    else this.#links.delete(key);
+    else {
+      this.#links.delete(key);
+      this.#keepers.delete(key);
+    }
     this.tell();
   }
 
   tell(): void {
     tellPresence(
       this.#vault.home,
-      [...this.#links.keys()].map((hex) => Buffer.from(hex, "hex")),
+      [...this.#keepers].map((hex) => Buffer.from(hex, "hex")),
     );
   }
 }

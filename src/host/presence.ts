@@ -10,7 +10,7 @@ import { runs, type Server, thisProcess } from "../vault/mountinfo.js";
 
 export interface Presence {
   readonly process: Server;
-  /** hex of the keys of admitted devices */
+  /** hex of the keys of admitted devices that keep for others */
   readonly connected: readonly string[];
 }
 

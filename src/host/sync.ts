@@ -54,39 +54,70 @@ export interface SyncSummary extends SyncProgress {
 /** Problems: "not-found" where the home is in no coop, or nobody was reached; "interrupted". */
 export async function sync(vault: Vault, options: SyncOptions): Promise<SyncSummary> {
   const coop = coopOf(vault);
-  const presences = new Presences(vault);
-  const met = new Meetings();
-  const traffic = { sent: 0, received: 0 };
-  const keeper = await openKeeper(vault, coop, {
-    ...options,
-    events: (event) => {
-      presences.hear(event);
-      met.hear(event);
-      if (event.type === "traffic") Object.assign(traffic, { sent: event.sent, received: event.received });
-      options.events(event);
-    },
-  });
-  const counter = new CopyCounter(vault);
-  const now = (peers: number, copies = counter.copies): SyncProgress => ({
-    peers,
-    ...traffic,
-    wanted: vault.store.ledger.wantedCount(),
-    copies,
-  });
-  if (keeper === undefined) return { ...(await watch(vault, options, now)), watched: true };
+  const run = new Run(vault, options);
+  for (;;) {
+    const keeper = await openKeeper(vault, coop, { ...options, events: (event) => run.hear(event) });
+    if (keeper !== undefined) return exchange(vault, keeper, coop, options, run);
+    const watched = await watch(vault, options, run);
+    if (watched !== undefined) return { ...watched, watched: true };
+    // Whoever did the work has ended.
+    await vault.system.sleep(stepMs);
+  }
+}
+
+/** As the keeper of the home. */
+async function exchange(
+  vault: Vault,
+  keeper: Keeper,
+  coop: Coop,
+  options: SyncOptions,
+  run: Run,
+): Promise<SyncSummary> {
   try {
-    const ticking = tick(vault, options, () => now(met.peers.size));
+    run.presences.tell();
+    const ticking = tick(vault, options, () => run.now());
     try {
-      if (options.waitMs === undefined) await settle(vault, keeper, options, met, coop);
-      else await untilCopied(vault, options, options.waitMs, () => now(met.peers.size));
+      if (options.waitMs === undefined) await settle(vault, keeper, options, run.met, coop);
+      else await untilCopied(vault, options, options.waitMs, () => run.now());
     } finally {
       ticking();
     }
     checkStop(options.stop);
-    return { ...now(met.peers.size, countCopies(vault)), watched: false };
+    return { ...run.now(), copies: countCopies(vault), watched: false };
   } finally {
     endPresence(vault.home);
     await keeper.close();
+  }
+}
+
+/** What one run has heard and counted so far. */
+class Run {
+  readonly met = new Meetings();
+  readonly presences: Presences;
+  readonly #vault: Vault;
+  readonly #options: SyncOptions;
+  readonly #counter: CopyCounter;
+  #sent = 0;
+  #received = 0;
+
+  constructor(vault: Vault, options: SyncOptions) {
+    this.presences = new Presences(vault);
+    this.#vault = vault;
+    this.#options = options;
+    this.#counter = new CopyCounter(vault);
+  }
+
+  hear(event: PeerEvent): void {
+    this.presences.hear(event);
+    this.met.hear(event);
+    if (event.type === "traffic") [this.#sent, this.#received] = [event.sent, event.received];
+    this.#options.events(event);
+  }
+
+  now(peers = this.met.peers.size): SyncProgress {
+    const { copies } = this.#counter;
+    const wanted = this.#vault.store.ledger.wantedCount();
+    return { peers, sent: this.#sent, received: this.#received, wanted, copies };
   }
 }
 
@@ -168,23 +199,28 @@ async function untilCopied(vault: Vault, options: SyncOptions, waitMs: number, n
   }
 }
 
-/** A daemon is at work: look at what it has done until it has done all, or nothing moves. */
-async function watch(vault: Vault, options: SyncOptions, now: (peers: number) => SyncProgress): Promise<SyncProgress> {
-  const peers = (): number => presenceOf(vault.home)?.connected.length ?? 0;
+/**
+ * Another process is at work: look at what it has done until it has done all, or nothing moves. Undefined where it has
+ * ended before that.
+ */
+async function watch(vault: Vault, options: SyncOptions, run: Run): Promise<SyncProgress | undefined> {
   const waitMs = options.waitMs ?? options.lookMs ?? stillMs;
   let last = "";
   let seen = 0;
-  for (let still = 0; ; still += stepMs) {
+  for (let still = 0, steps = 0; ; still += stepMs, steps++) {
     checkStop(options.stop);
     vault.store.refresh();
-    seen = Math.max(seen, peers());
-    const progress = now(seen);
-    options.progress(progress);
+    const presence = presenceOf(vault.home);
+    if (presence === undefined) return undefined;
+    const peers = presence.connected.length;
+    seen = Math.max(seen, peers);
+    const progress = run.now(seen);
+    if (steps % 4 === 3) options.progress(progress);
     const { copies, wanted } = progress;
-    const enough =
-      options.waitMs === undefined ? seen > 0 && least(vault, copies) >= peers() : copies.whole === copies.revisions;
+    const fewest = least(vault, copies);
+    const enough = options.waitMs === undefined ? seen > 0 && fewest >= peers : copies.whole === copies.revisions;
     if (wanted === 0 && enough) return progress;
-    const state = [copies.revisions, copies.whole, copies.safe, wanted, least(vault, copies)].join();
+    const state = [copies.revisions, copies.whole, copies.safe, wanted, fewest].join();
     if (state !== last) still = 0;
     last = state;
     if (still >= waitMs) {

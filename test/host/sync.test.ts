@@ -136,8 +136,13 @@ test("a daemon holds the home; a second one is refused, and a sync watches it wo
   await save(ann, "saved by another process");
   const watched = await clock.settled(sync(ann.vault, syncOptions(ann)));
   assert.deepEqual([watched.watched, watched.peers, watched.copies.safe], [true, 1, 1]);
+  // It ends while somebody watches: who watches goes on in its place.
+  await save(ann, "and another");
+  const taking = sync(ann.vault, syncOptions(ann));
   stop.abort();
   await clock.settled(running);
+  const taken = await clock.settled(taking);
+  assert.deepEqual([taken.peers, taken.copies.revisions, taken.copies.safe], [1, 2, 2]);
   assert.equal(presenceOf(ann.vault.home), undefined);
   assert.ok(isFree(ann));
 });
