@@ -5,7 +5,6 @@
  *   logs/<vault>/<log>   of the own vault: what other devices write, and what this device wrote before it lost it
  * @module
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
@@ -20,10 +19,13 @@ export class KeptLogs {
   readonly #home: Home;
   readonly #catalogue: Catalogue;
   readonly #reading: Reading;
+  readonly #isOwn: (log: Buffer) => boolean;
   readonly #scopes = new Map<string, OtherLogs>();
 
-  constructor(home: Home, catalogue: Catalogue, reading: Reading) {
+  /** @param isOwn does this installation write this log? Such a log needs no second place, wherever else it lies */
+  constructor(home: Home, catalogue: Catalogue, reading: Reading, isOwn: (log: Buffer) => boolean) {
     this.#home = home;
+    this.#isOwn = isOwn;
     this.#catalogue = catalogue;
     this.#reading = reading;
   }
@@ -122,10 +124,5 @@ export class KeptLogs {
     if (found === undefined || placeIn(this.#catalogue, found.file) === undefined) return;
     if (applied && applied.seq > head.seq) return;
     applyLog(this.#catalogue, found.file, found.head, false, this.#reading);
-  }
-
-  /** A log that this installation writes needs no second place, wherever else it lies. */
-  #isOwn(log: Buffer): boolean {
-    return existsSync(join(this.#home.logs, toHex(log)));
   }
 }

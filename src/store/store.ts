@@ -27,7 +27,6 @@ import { type LogRecord, type RecordType, recordTypes } from "../format/record.j
 import { applyLog, placeIn, type Reading } from "./apply.js";
 import { Catalogue } from "./catalogue.js";
 import { checkFileSystem, type Home, tryUnlink } from "./home.js";
-import { markInstalled, whereInstalled } from "./installed.js";
 import { KeptLogs } from "./kept-logs.js";
 import type { Keyring } from "./keyring.js";
 import { Ledger } from "./ledger.js";
@@ -39,7 +38,7 @@ import type { Head } from "./others.js";
 import { OwnLogs } from "./own-logs.js";
 import { catalogueState, removeCatalogue, sealCatalogue, setCatalogueAside } from "./probe.js";
 import { ChunkReader } from "./reader.js";
-import { findReverted, hasRoot, untold } from "./reverted.js";
+import { GoingOn } from "./going-on.js";
 import { segmentFiles } from "./segments.js";
 import { type RecordBodies, type SealedSegment, Session } from "./session.js";
 import { FileShelf } from "./shelf.js";
@@ -75,8 +74,7 @@ export class Store {
   readonly #reading: Reading;
   readonly #say: Say;
   readonly #use: Use;
-  /** a new log must be begun before anything is appended */
-  #isCopy = false;
+  readonly #goingOn: GoingOn;
   #seen = "";
 
   private constructor({ home, keyring, system, say, use, catalogue, own }: Parts) {
@@ -90,9 +88,16 @@ export class Store {
     this.#shelf = new FileShelf(home, keyring.epochs, say);
     const { vault, rootPublic, epochs } = keyring;
     this.#reading = { vault, rootPublic, epochs, shelf: this.#shelf };
-    this.#kept = new KeptLogs(home, catalogue, this.#reading);
+    this.#kept = new KeptLogs(home, catalogue, this.#reading, (log) => this.isOwn(log));
     const apply = (expectsGaps: boolean): void => this.#apply(expectsGaps);
     this.#exchange = new LogExchange({ catalogue, own, kept: this.#kept, apply, outrun: () => say(outrun) });
+    this.#goingOn = new GoingOn({
+      ...{ home, catalogue, own, use, say },
+      begin: (why) => this.beginAnew(why),
+      append: (bodies) => this.#append(bodies),
+      rebuild: () => this.rebuild(),
+      holds: (segment) => this.holds(segment, lowestClass),
+    });
     catalogue.isWhole = ({ listing }) => this.#shelf.has(listing.name, listing.length);
     this.ledger = new Ledger(catalogue, {
       vault,
@@ -154,14 +159,11 @@ export class Store {
   }
 
   async #recover(): Promise<void> {
-    if (await this.#revertedHome()) {
-      markInstalled(this.home);
-      return;
-    }
-    this.#seeWhere();
+    if (await this.#goingOn.afterReverted()) return;
+    this.#goingOn.seeWhere();
     try {
       this.#apply();
-      this.#goOn();
+      this.#goingOn.beforeAppending();
       clearDeadSessions(this.home, (found) => this.#listOrphans(found));
       if (!this.catalogue.isComplete) this.#applyKept();
     } catch (error) {
@@ -169,57 +171,6 @@ export class Store {
       if (!(error instanceof Problem && error.code === "no-space")) throw error;
       this.#say("the disk is full: what was stored last may not be in the catalogue yet; free some space");
     }
-  }
-
-  #seeWhere(): void {
-    const where = whereInstalled(this.home);
-    if (where === "unmarked") markInstalled(this.home);
-    this.#isCopy = where === "elsewhere";
-  }
-
-  /**
-   * See that the newest log is one that nobody else writes to. A copy of a home does not go on in the log that the
-   * first one writes; one that was found to have two branches is left, whenever its finder died.
-   */
-  #goOn(): void {
-    if (this.#isCopy) {
-      this.#use.exclusive("this home was copied or moved and must go on in a new log");
-      // Another process may have seen to it before this one was alone.
-      this.#seeWhere();
-      if (this.#isCopy) {
-        this.beginAnew("this home was copied, moved or put back from a copy: it goes on in a new log");
-        markInstalled(this.home);
-      }
-      this.#isCopy = false;
-    }
-    if (this.#own.newest.isFrozen) this.beginAnew(forked);
-  }
-
-  /**
-   * A home whose logs know less than its catalogue was put back to an earlier state, in part. Nobody can say what was
-   * told to others since, so this device goes on in a new log from the last record that is there.
-   */
-  async #revertedHome(): Promise<boolean> {
-    const reverted = findReverted(this.catalogue, this.#own.files);
-    if (reverted === undefined) return false;
-    this.#use.exclusive();
-    // A log as long as it was has not been put back: it is damaged, and its tail is about to be cut.
-    for (const log of reverted.behind) if (log.size >= (this.catalogue.applied(log.id)?.end ?? 0)) log.keepCopy();
-    const newest = this.#own.files.at(-1);
-    const last = newest?.underLock(newest.first, (head) => head);
-    const lost = untold(this.catalogue, reverted);
-    this.#own.begin(last);
-    const kept = lost.filter(({ body }) => hasRoot(this.catalogue, body, (number) => this.holds(number, lowestClass)));
-    if (kept.length > 0)
-      this.#append(kept.map(({ body }) => ({ type: "revision", clear: Buffer.alloc(0), secret: body })));
-    await this.rebuild();
-    const told = lost.length === 0 ? "" : `; ${kept.length} of ${lost.length} newer revisions are kept under new ids`;
-    this.#say(
-      reverted.known
-        ? `this home was put back to an earlier state, or its log is damaged: the log ends before records that the catalogue knows. It goes on in a new log, and the index is made again${told}`
-        : "this home had no log of this device; it goes on in a new one",
-    );
-    return true;
   }
 
   /**
@@ -230,7 +181,7 @@ export class Store {
     this.#use.exclusive();
     try {
       const mended = this.#own.files.filter((log) => log.mend()).length;
-      if (mended > 0) await this.#revertedHome();
+      if (mended > 0) await this.#goingOn.afterReverted();
       return mended;
     } finally {
       this.#use.shared();
@@ -325,12 +276,7 @@ export class Store {
   }
 
   #append(bodies: RecordBodies): LogRecord[] {
-    this.#own.refresh();
-    if (this.#isCopy) {
-      // When the home was opened, the disk was too full for it.
-      this.#goOn();
-      this.#use.shared();
-    } else this.#goOn();
+    if (this.#goingOn.beforeAppending()) this.#use.shared();
     return this.#own.append(bodies, (log) => {
       const place = placeIn(this.catalogue, log);
       if (place) return place;
@@ -435,8 +381,6 @@ export class Store {
   }
 }
 
-const forked =
-  "another copy of this home has written to its log: both branches are kept, and this home goes on in a new log";
 const outrun =
   "others know newer records of this home's log than it had: they are taken back, and this home goes on in a new log";
 

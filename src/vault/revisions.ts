@@ -20,10 +20,12 @@ export interface Revision extends RevisionBody {
   /** nanoseconds since 1970; strictly growing within a device */
   readonly time: bigint;
   readonly device: Buffer;
+  /** that tells of it */
+  readonly log: Buffer;
 }
 
 export function revisionOf(row: RevisionRow): Revision {
-  return { ...decodeRevision(row.body), id: row.id, time: row.time, device: row.device };
+  return { ...decodeRevision(row.body), id: row.id, time: row.time, device: row.device, log: row.log };
 }
 
 /** Which of two revisions is older, below 0 where it is the first: by their times, the same on every machine. */
@@ -46,7 +48,10 @@ export function* allRevisions(catalogue: Catalogue): Generator<Revision> {
   }
 }
 
-/** The newest revision of a fileset of this device. @param complete leave partial ones out */
+/**
+ * The newest revision of a fileset that this installation of a device has made. Another one of the same device, of which
+ * its home was copied, has its own. @param complete leave partial ones out
+ */
 export function newestOf(
   catalogue: Catalogue,
   fileset: Buffer,
@@ -56,7 +61,7 @@ export function newestOf(
   let newest: Revision | undefined;
   for (const revision of allRevisions(catalogue))
     if (revision.fileset.equals(fileset) && revision.device.equals(device) && (revision.complete || !complete))
-      newest = revision;
+      if (catalogue.applied(revision.log)?.own) newest = revision;
   return newest;
 }
 
