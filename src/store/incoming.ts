@@ -1,6 +1,7 @@
 /**
- * An object on its way here, leaf by leaf from its first one: `store/incoming/<name>`, moved to `store/objects/` when it
- * is whole. Whoever writes has checked each leaf against the name, so what a killed process left is good as far as
+ * An object on its way here, leaf by leaf from its first one: `store/incoming/<name>-<length>`, moved to `store/objects/` when it
+ * is whole. The length is a part of it because whoever lists an object may be wrong about it, and is not to harm what is
+ * received in its true length. Whoever writes has checked each leaf against the name, so what a killed process left is good as far as
  * whole leaves go, and the next one goes on behind it. What a power cut left may be anything: before an object gets its
  * place, all of its file is read again and hashed. A process that receives holds a lock on the file.
  *
@@ -43,7 +44,7 @@ export class Incoming {
    * part of this one) receives it.
    */
   static begin(home: Home, system: System, object: ObjectId): Incoming | undefined {
-    const path = join(home.incoming, object.name.toString("hex"));
+    const path = join(home.incoming, `${object.name.toString("hex")}-${object.length}`);
     try {
       makeFolder(home.incoming);
       for (;;) {

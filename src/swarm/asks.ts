@@ -159,7 +159,7 @@ export class Asks {
 
   #onNoLeaves({ request }: Of<"noLeaves">): void {
     const ask = this.#taken(request);
-    this.#peer.holds.set(ask.object.name, false, this.#system.now());
+    this.#peer.holds.refuse(ask.object, this.#system.now());
     ask.answer?.("none");
   }
 

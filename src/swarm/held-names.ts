@@ -4,8 +4,10 @@
  * @module
  */
 import { swarm } from "../base/limits.js";
+import type { ObjectId } from "../store/source.js";
 
 const keyOf = (name: Buffer): string => name.toString("latin1");
+const keyOfObject = ({ name, length }: ObjectId): string => `${keyOf(name)} ${length}`;
 
 export class HeldNames {
   /** oldest first; undefined: it holds the object, else when it said that it does not, in ns */
@@ -23,13 +25,30 @@ export class HeldNames {
   }
 
   set(name: Buffer, held: boolean, now: bigint): void {
-    const key = keyOf(name);
+    this.#note(keyOf(name), held ? undefined : now);
+  }
+
+  #note(key: string, at: bigint | undefined): void {
     this.#known.delete(key);
-    this.#known.set(key, held ? undefined : now);
+    this.#known.set(key, at);
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= swarm.heldNames) break;
       this.#known.delete(oldest);
     }
+  }
+
+  /**
+   * It was asked for leaves and gave none. That says nothing of the name: somebody may have listed the object under a
+   * length that it does not have, and under its own the peer gives it.
+   */
+  refuse(object: ObjectId, now: bigint): void {
+    this.#note(keyOfObject(object), now);
+  }
+
+  /** Does it hold the object, and has it not refused it after this time? */
+  gives(object: ObjectId, since: bigint): boolean {
+    const at = this.#known.get(keyOfObject(object));
+    return this.has(object.name) && (at === undefined || at <= since);
   }
 
   /** It has news: what was not there may be there now. */

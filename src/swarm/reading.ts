@@ -75,6 +75,7 @@ export class Reading implements Source {
     for (const peer of this.#room.peers()) {
       if (!peer.isKeeper || but.has(peer)) continue;
       if (peer.holds.has(object.name)) {
+        if (!peer.holds.gives(object, recently)) continue;
         if (!peer.asks.mayAsk(bytes, "read")) busy = true;
         else if (found === undefined || peer.asks.bytes < found.asks.bytes) found = peer;
       } else if (!peer.holds.lacks(object.name, recently)) this.#askHeld(peer, object.name);

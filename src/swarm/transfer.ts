@@ -198,10 +198,12 @@ export class Transfer {
   }
 
   /** Who holds it and has the least on its hands. */
-  #giverOf({ name }: Wanted): Peer | undefined {
+  #giverOf(wanted: Wanted): Peer | undefined {
+    const since = this.#room.system.now() - BigInt(swarm.wantedAgainMs) * 1_000_000n;
     let found: Peer | undefined;
     for (const peer of this.#givers())
-      if (peer.holds.has(name) && (found === undefined || this.#load(peer) < this.#load(found))) found = peer;
+      if (peer.holds.gives(wanted, since) && (found === undefined || this.#load(peer) < this.#load(found)))
+        found = peer;
     return found;
   }
 

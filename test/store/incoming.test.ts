@@ -67,7 +67,8 @@ function feed(incoming: Incoming, { bytes }: Sent, most = Number.POSITIVE_INFINI
     incoming.write(incoming.next, bytes.subarray(incoming.next * leaf, (incoming.next + atOnce) * leaf));
 }
 
-const incomingPath = (home: Home, { name }: Sent): string => join(home.incoming, name.toString("hex"));
+const incomingName = ({ name, length }: Sent): string => `${name.toString("hex")}-${length}`;
+const incomingPath = (home: Home, object: Sent): string => join(home.incoming, incomingName(object));
 const problem =
   (code: string) =>
   (error: unknown): boolean =>
@@ -109,7 +110,7 @@ test("one receives an object, others wait for it; the lock goes with its holder"
   assert.equal(Incoming.begin(home, realSystem, object), undefined);
   const other = begin(home, sent(leaf, 4));
   other.pause();
-  assert.deepEqual(readdirSync(home.incoming), [object.name.toString("hex")], "nothing came, nothing is left");
+  assert.deepEqual(readdirSync(home.incoming), [incomingName(object)], "nothing came, nothing is left");
   first.pause();
   first.pause();
   const second = begin(home, object);

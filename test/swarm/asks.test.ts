@@ -97,7 +97,9 @@ test("an answer that nobody waits for any more is dropped; a link that ends answ
   assert.equal(got.length, 0);
   asks.leaves(thing, { first: 0, count: 1 }, "pull", (answer) => got.push(answer));
   asks.onAnswer({ type: "noLeaves", request: 2, reason: 1 });
-  assert.ok(peer.holds.lacks(thing.name, 0n) && !peer.holds.has(thing.name));
+  assert.ok(!peer.holds.gives(thing, 0n), "what it refuses it does not give");
+  peer.holds.set(thing.name, true, 1n);
+  assert.ok(!peer.holds.gives(thing, 0n) && peer.holds.gives({ ...thing, length: thing.length + 1 }, 0n));
   asks.leaves(thing, { first: 0, count: 1 }, "pull", (answer) => got.push(answer));
   asks.held([thing.name], (flags) => got.push(flags));
   assert.ok((asks.waitingSince as bigint) < clock.system("later").now() + 1_000_000_000n);

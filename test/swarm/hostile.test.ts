@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { swarm, wire } from "../../src/base/limits.js";
+import { format, swarm, wire } from "../../src/base/limits.js";
 import { noFields } from "../../src/format/fields.js";
-import { encodeRelease } from "../../src/format/listing.js";
+import { defaultClass, encodeListings, encodeRelease, type Listing, objectKinds } from "../../src/format/listing.js";
 import type { Head, RoomMessage } from "../../src/format/message.js";
 import { encodeReceipt, type Receipt, signReceipt } from "../../src/format/receipt.js";
 import { decodeRecord, type LogRecord, recordTypes, sealRecord } from "../../src/format/record.js";
@@ -274,3 +274,31 @@ test("a member's root part that names another vault's slot key stands in nobody'
   await world.clock.settled(network.close());
   await ann.open();
 });
+
+test("who lists another's object under a wrong length keeps nobody from having it", async (t) => {
+  const { world, ann, bob, mal } = await given(t, 3);
+  const names = ann.listed();
+  const wrong = names.flatMap((name) =>
+    [format.leafBytes, 3 * format.leafBytes, 64 * format.leafBytes].map((length) => listingOf(name, length)),
+  );
+  mal.vault.store.commit([], [{ type: "list", clear: encodeListings(wrong), secret: Buffer.alloc(0) }]);
+  mal.start();
+  bob.start();
+  await world.until(() => bob.follows(mal), "bob knows what mal lists");
+  ann.start();
+  await world.until(() => bob.has(names), "bob has what ann lists", 60_000);
+  assert.deepEqual(bob.happened("misbehaved"), []);
+});
+
+function listingOf(name: Buffer, length: number): Listing {
+  const fields = noFields;
+  return {
+    name,
+    length,
+    kind: objectKinds.dataSegment,
+    salt: noise(32, 8),
+    class: defaultClass,
+    adopted: false,
+    fields,
+  };
+}
