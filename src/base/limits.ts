@@ -167,6 +167,8 @@ export const swarm = {
   questions: 64,
   /** for records and parts; a machine that recovers asks for all of them at once */
   plainQuestions: 4096,
+  /** troubles with objects that are not said again */
+  saidOnce: 256,
   /** logs of one vault, and device parts of one, that are taken */
   logsPerVault: 1024,
   partsPerVault: 1024,

@@ -3,6 +3,7 @@
  * sent. A peer that asks faster than it takes the answers is cut. Nothing is shown to a peer that may not see it.
  * @module
  */
+import { Problem } from "../base/errors.js";
 import { noLeavesReasons, type RoomMessage } from "../format/message.js";
 import { swarm } from "../base/limits.js";
 import { LeafServer, objectLength } from "../store/objects.js";
@@ -31,6 +32,9 @@ export class Serving {
   readonly #leaves: LeafServer;
   readonly #waiting = new Map<Peer, Question[]>();
   readonly #busy = new Set<Peer>();
+  /** whose logs list an object */
+  readonly #vaults = new Map<string, readonly Buffer[]>();
+  readonly #said = new Set<string>();
 
   constructor(room: Room, answers: Answers) {
     this.#room = room;
@@ -80,17 +84,34 @@ export class Serving {
   }
 
   async #sendLeaves(peer: Peer, { request, name, length, first, count }: Of<"askLeaves">): Promise<void> {
-    const reason = noLeavesReasons.missing;
-    const found = this.#shows(peer, name) ? await this.#leaves.read(name, length, first, count) : undefined;
-    if (found === undefined) return peer.send({ type: "noLeaves", request, reason });
-    peer.sent += found.bytes.length;
-    peer.send({ type: "leaves", request, first, ...found });
+    let reason: number = noLeavesReasons.missing;
+    try {
+      const found = this.#shows(peer, name) ? await this.#leaves.read(name, length, first, count) : undefined;
+      if (found !== undefined) {
+        peer.sent += found.bytes.length;
+        peer.send({ type: "leaves", request, first, ...found });
+        return;
+      }
+    } catch (error) {
+      // A sector that does not read is no fault of who asks, and others may hold the object.
+      if (!(error instanceof Problem)) throw error;
+      this.#sayOnce(error.message);
+      reason = noLeavesReasons.damaged;
+    }
+    peer.send({ type: "noLeaves", request, reason });
+  }
+
+  #sayOnce(message: string): void {
+    if (this.#said.has(message)) return;
+    if (this.#said.size >= swarm.saidOnce) this.#said.clear();
+    this.#said.add(message);
+    this.#room.say(message);
   }
 
   #sendHeld(peer: Peer, { request, names }: Of<"askHeld">): void {
     const bits = Buffer.alloc(Math.ceil(names.length / 8));
     names.forEach((name, i) => {
-      if (this.#shows(peer, name) && objectLength(this.#room.vault.home, name) !== undefined)
+      if (objectLength(this.#room.vault.home, name) !== undefined && this.#shows(peer, name))
         bits[i >> 3] = (bits[i >> 3] as number) | (1 << (i & 7));
     });
     peer.send({ type: "held", request, bits });
@@ -98,9 +119,13 @@ export class Serving {
 
   /** Is the object listed by any log that this peer may see? To whom it is not shown, it is not here. */
   #shows(peer: Peer, name: Buffer): boolean {
-    return this.#room.store.ledger.listers(name).some((log) => {
-      const vault = this.#answers.vaultOf(log);
-      return vault !== undefined && this.#room.shows(peer, vault);
-    });
+    const key = name.toString("latin1");
+    const isShown = (vault: Buffer): boolean => this.#room.shows(peer, vault);
+    if (this.#vaults.get(key)?.some(isShown) === true) return true;
+    // Asked of every log: so it is remembered, and asked again only where it is not enough.
+    const vaults = this.#room.store.ledger.listers(name).flatMap((log) => this.#answers.vaultOf(log) ?? []);
+    if (this.#vaults.size >= swarm.heldNames) this.#vaults.clear();
+    if (vaults.length > 0) this.#vaults.set(key, vaults);
+    return vaults.some(isShown);
   }
 }

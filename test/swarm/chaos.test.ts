@@ -61,7 +61,7 @@ async function live(t: TestContext, number: number): Promise<string> {
 }
 
 test("whatever happens on the way, in the end all have all, and nobody was blamed for it", async (t) => {
-  for (let number = seed; number < seed + (full ? 20 : 2); number++) await live(t, number);
+  for (let number = seed; number < seed + (full ? 20 : 1); number++) await live(t, number);
 });
 
 test("the same seed is the same world, to the last message", async (t) => {
