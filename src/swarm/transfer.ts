@@ -76,8 +76,21 @@ export class Transfer {
     this.#soon = true;
     this.#later(0, () => {
       this.#soon = false;
-      this.#look();
+      this.#lookIfAble();
     });
+  }
+
+  /** What this machine's disk refuses meanwhile is tried again: nobody stands behind a timer who could hear of it. */
+  #lookIfAble(): void {
+    try {
+      this.#look();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.#again = true;
+      if (this.#room.space.isFull(error)) return;
+      this.#room.say(error.message);
+      this.#later(swarm.wantedAgainMs, () => this.kick());
+    }
   }
 
   #later(ms: number, run: () => void): () => void {
