@@ -25,6 +25,8 @@ interface Ask {
   readonly from: bigint;
   /** what is known of where a log of our own parts from the peer's */
   readonly parting: Parting | undefined;
+  /** ns */
+  readonly since: bigint;
   /** ends the time until others are asked too */
   cancel(): void;
 }
@@ -43,8 +45,6 @@ export class Exchange {
   readonly #asked = new Map<Peer, Asked>();
   /** logs of which records are awaited, and from whom */
   readonly #awaited = new Map<string, Peer>();
-  /** unknown logs of this very device that were told of */
-  readonly #told = new Set<string>();
 
   constructor(room: Room, heads: Heads) {
     this.#room = room;
@@ -57,6 +57,12 @@ export class Exchange {
     if (this.#awaited.size > 0) return false;
     for (const peer of this.#asked.keys()) if (peer.isKeeper && !this.#heads.hasHeardAll(peer)) return false;
     return true;
+  }
+
+  /** When the oldest question that a peer has not answered was asked; undefined where there is none. */
+  waitingSince(peer: Peer): bigint | undefined {
+    const [oldest] = this.#asked.get(peer)?.open.values() ?? [];
+    return oldest?.since;
   }
 
   peerUp(peer: Peer): void {
@@ -84,7 +90,6 @@ export class Exchange {
       if (!this.#heads.hear(peer, head)) continue;
       const mine = this.#heads.get(head.log);
       if (mine?.frozen === true) this.#forks.prove(peer, head.log);
-      if (mine === undefined) this.#sayOther(head);
       if (wantedFrom(mine, head) !== undefined) this.#consider(head.log);
     }
     if (!more) this.#heads.heardAll(peer);
@@ -98,8 +103,7 @@ export class Exchange {
   /** Another log of this very device: of a copy of this home, or forgotten when the home was put back. */
   #sayOther({ device, log }: Head): void {
     const key = toHex(log);
-    if (!this.#room.takes || !sameBytes(device, this.#room.vault.device) || this.#told.has(key)) return;
-    this.#told.add(key);
+    if (!sameBytes(device, this.#room.vault.device)) return;
     this.#room.emit({ type: "other-installation", log });
     this.#room.say(
       `another installation writes as this device: log ${key.slice(0, 16)} is not of this home; if this home is a copy, remove it and let the machine recover as a device of its own`,
@@ -112,16 +116,17 @@ export class Exchange {
     if (this.#awaited.has(key) || !this.#room.takes || this.#room.space.paused) return;
     const mine = this.#heads.get(log);
     let best: { peer: Peer; theirs: Head } | undefined;
+    const busy: Asked[] = [];
     for (const { peer, theirs } of this.#heads.sayers(log)) {
-      if (this.#asked.get(peer)?.open.has(key) === true || wantedFrom(mine, theirs) === undefined) continue;
-      if (best === undefined || theirs.seq > best.theirs.seq) best = { peer, theirs };
+      const asked = this.#asked.get(peer) as Asked;
+      if (asked.open.has(key) || wantedFrom(mine, theirs) === undefined) continue;
+      if (mine === undefined && this.#heads.count(theirs.scope) >= swarm.logsPerVault) return;
+      if (asked.open.size >= swarm.recordAsks) busy.push(asked);
+      else if (best === undefined || theirs.seq > best.theirs.seq) best = { peer, theirs };
     }
-    if (best === undefined) return;
-    const { peer, theirs } = best;
-    if (mine === undefined && this.#heads.count(theirs.scope) >= swarm.logsPerVault) return;
-    const { open, queue } = this.#asked.get(peer) as Asked;
-    if (open.size >= swarm.recordAsks) queue.set(key, log);
-    else this.#ask(peer, log, wantedFrom(mine, theirs) as bigint, undefined);
+    // Whoever claims most may be the one that gives nothing: another that is free is asked meanwhile.
+    if (best === undefined) for (const { queue } of busy) queue.set(key, log);
+    else this.#ask(best.peer, log, wantedFrom(mine, best.theirs) as bigint, undefined);
   }
 
   #ask(peer: Peer, log: Buffer, from: bigint, parting: Parting | undefined): void {
@@ -131,7 +136,7 @@ export class Exchange {
       this.#consider(log);
     });
     this.#awaited.set(key, peer);
-    this.#asked.get(peer)?.open.set(key, { from, parting, cancel });
+    this.#asked.get(peer)?.open.set(key, { from, parting, since: this.#room.system.now(), cancel });
     peer.send({ type: "askRecords", log, from });
   }
 
@@ -184,6 +189,7 @@ export class Exchange {
         return;
       }
     }
+    const isNew = this.#heads.get(log) === undefined;
     const result = store.acceptRecords(log, records, (vault) => this.#room.accepts(vault));
     if (result.outcome === "accepted") {
       this.#room.space.wrote();
@@ -191,7 +197,10 @@ export class Exchange {
       if (store.isOwn(log)) {
         this.#room.emit({ type: "own-log-ahead", log, records: records.length });
         this.#heads.look();
-      } else this.#heads.note(result.head);
+      } else {
+        if (isNew) this.#sayOther(result.head);
+        this.#heads.note(result.head);
+      }
       this.#forks.grown(result.head);
     } else if (result.outcome === "fork") this.#forks.found(theirs);
     else if (result.outcome === "refused" && this.#room.accepts(theirs.scope)) violation(result.why);

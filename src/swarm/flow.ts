@@ -80,6 +80,12 @@ export class Flow {
     return this.#transfer.receiving;
   }
 
+  /** When the oldest question that a peer has not answered was asked; undefined where there is none. */
+  waitingSince(peer: Peer): bigint | undefined {
+    const all = [peer.asks.waitingSince, this.#exchange.waitingSince(peer), this.parts.waitingSince(peer)];
+    return all.reduce((a, b) => (a === undefined || (b !== undefined && b < a) ? b : a));
+  }
+
   peerUp(peer: Peer): void {
     this.parts.peerUp(peer);
     this.#exchange.peerUp(peer);

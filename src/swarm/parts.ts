@@ -38,6 +38,8 @@ interface Held extends PartHead {
 interface Offers {
   readonly wanted: Map<string, PartHead>;
   asked: PartHead | undefined;
+  /** when, in ns */
+  since: bigint;
   readonly untold: Map<string, PartHead>;
 }
 
@@ -150,8 +152,14 @@ export class Parts {
     const untold = new Map<string, PartHead>();
     if (this.#room.gives && (peer.isKeeper || peer.remote.recovering !== undefined))
       for (const [key, part] of this.#held) untold.set(key, part);
-    this.#offers.set(peer, { wanted: new Map(), asked: undefined, untold });
+    this.#offers.set(peer, { wanted: new Map(), asked: undefined, since: 0n, untold });
     this.drained(peer);
+  }
+
+  /** When the question that a peer has not answered was asked; undefined where there is none. */
+  waitingSince(peer: Peer): bigint | undefined {
+    const offers = this.#offers.get(peer);
+    return offers?.asked && offers.since;
   }
 
   peerDown(peer: Peer): void {
@@ -199,6 +207,7 @@ export class Parts {
       else if (this.#mayAsk(part)) {
         offers.wanted.delete(key);
         offers.asked = part;
+        offers.since = this.#room.system.now();
         peer.send({ type: "askPart", vault: part.vault, device: part.device });
         return;
       }

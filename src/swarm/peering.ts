@@ -220,7 +220,7 @@ export class Peering {
     this.#look();
     const now = this.#room.system.now();
     for (const peer of [...this.#room.peers()]) {
-      const since = peer.asks.waitingSince;
+      const since = this.#flow.waitingSince(peer);
       if (since !== undefined && now - since > BigInt(swarm.deadSeconds) * 1_000_000_000n)
         this.#links.drop(peer, "it answers nothing any more");
     }

@@ -302,3 +302,37 @@ function listingOf(name: Buffer, length: number): Listing {
     fields,
   };
 }
+
+test("who says that it knows all logs further, and then is silent, holds up nobody and is cut", async (t) => {
+  const { world, ann, bob, mal } = await given(t, 4);
+  const impostor = new Impostor(mal);
+  await bob.restart();
+  await world.until(() => impostor.isIn, "mal is in");
+  const { scope, log, device } = ann.ownHeads()[0] as Head;
+  const further = { scope, log, device, seq: 1000n, id: noise(32, 1), frozen: false };
+  const others = Array.from({ length: 20 }, (_, i) => ({ ...further, log: noise(32, 2 + i) }));
+  impostor.say({ type: "heads", heads: [...others, further], more: false });
+  await world.clock.run(1000);
+  ann.start();
+  await world.until(() => bob.has(ann.listed()), "bob has what ann has", 40_000);
+  await world.until(() => impostor.ends.length > 0, "mal is cut", 90_000);
+  assert.deepEqual(bob.happened("misbehaved"), []);
+});
+
+test("what is only claimed to be a log of this device is no reason to say so", async (t) => {
+  const { world, bob, mal } = await given(t, 5);
+  const impostor = new Impostor(mal);
+  impostor.onMessage = (message, say) => {
+    if (message.type === "askRecords") say({ type: "records", log: message.log, records: [] });
+  };
+  await bob.restart();
+  await world.until(() => impostor.isIn, "mal is in");
+  const { scope, device } = bob.ownHeads()[0] as Head;
+  impostor.say({
+    type: "heads",
+    heads: [{ scope, device, log: noise(32, 1), seq: 3n, id: noise(32, 2), frozen: false }],
+    more: false,
+  });
+  await world.clock.run(5000);
+  assert.deepEqual(bob.happened("other-installation"), []);
+});
