@@ -150,6 +150,19 @@ export class Ledger {
       if (!but.has(name.toString("latin1"))) this.#catalogue.remove("copies", Buffer.concat([name, holder, log]));
   }
 
+  /** What these devices signed counts no more. Looks at all that anybody signed where there is anything of theirs. */
+  forgetHolders(devices: readonly Buffer[]): void {
+    const gone = new Set(devices.map((device) => device.toString("latin1")));
+    const isGone = (key: Buffer): boolean => gone.has(key.toString("latin1", 32, 64));
+    const heads = gone.size === 0 ? [] : [...this.#catalogue.range("heads")].filter(({ key }) => isGone(key));
+    if (heads.length === 0) return;
+    this.#catalogue.write(() => {
+      for (const { key } of [...this.#catalogue.range("copies")])
+        if (isGone(key)) this.#catalogue.remove("copies", key);
+      for (const { key } of heads) this.#catalogue.remove("heads", key);
+    });
+  }
+
   /** On how many other devices an object is, as they signed. */
   copiesOf(name: Buffer): number {
     return this.holdersOf(name).length;

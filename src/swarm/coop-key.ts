@@ -13,6 +13,7 @@ import { decodeInvite, encodeInvite, type Invite } from "../format/invite.js";
 import { readMaybe, writeMaybe } from "../format/coop.js";
 import { type Home, makeFolder, readIfThere, replaceFile } from "../store/home.js";
 import type { Keyring } from "../store/keyring.js";
+import type { Ledger } from "../store/ledger.js";
 import type { Config } from "../vault/config.js";
 import { armour, unarmour } from "../vault/armour.js";
 
@@ -23,7 +24,7 @@ export interface CoopOwner {
   readonly system: System;
   /** this device's name */
   readonly host: string;
-  readonly store: { readonly keyring: Keyring };
+  readonly store: { readonly keyring: Keyring; readonly ledger?: Pick<Ledger, "forgetHolders"> };
   config(): Config;
 }
 

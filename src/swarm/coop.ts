@@ -352,6 +352,9 @@ export class Coop {
 
   /** What follows from the state, see held-keys.ts. Outside of the lock; another process may do the same. */
   #settle(): void {
+    const out = [...this.#state.removed.values()].map(({ device }) => device);
+    // What somebody holds who is out is no copy: nobody will give it back.
+    unlessFull(() => this.#owner.store.ledger?.forgetHolders(out));
     if (!this.#held.isSettled(this.#state))
       unlessFull(() => this.#chains.underLock(() => this.#held.settle(this.#state)));
   }

@@ -84,6 +84,25 @@ test("who is removed is cut at once and stays out, while all others go on under 
   assert.ok((ann.coop as Coop).keys.some(({ key }) => coopTopic(key).equals(before)));
 });
 
+test("what somebody holds who was removed is no copy, at once and after a restart", async (t) => {
+  const world = new World(t);
+  const [ann, bob, eve] = [await world.machine("ann"), await world.machine("bob"), await world.machine("eve")];
+  await world.coop(ann, bob, eve);
+  await ann.store(3, 50_000, 1);
+  for (const machine of [ann, bob, eve]) machine.start();
+  const copies = (): number => Math.min(...ann.listed().map((name) => ann.vault.store.ledger.copiesOf(name)));
+  await world.until(() => copies() === 2, "two hold all");
+  await ann.close();
+  await ann.open();
+  (ann.coop as Coop).remove("eve");
+  assert.equal(copies(), 1, "without any link");
+  await ann.restart();
+  await world.clock.run(20_000);
+  assert.equal(copies(), 1);
+  (ann.coop as Coop).remove("bob");
+  assert.equal(copies(), 0);
+});
+
 test("what another process of the home commits, and what it says in the coop, goes out within a second", async (t) => {
   const world = new World(t);
   const [ann, bob, eve] = [await world.machine("ann"), await world.machine("bob"), await world.machine("eve")];
