@@ -19,6 +19,10 @@ const benches: Readonly<Record<string, Bench>> = {
     about: "[small] [big] [versions] [--runs N …]  bcoopfs against restic and borg on the same folders",
     run: race,
   },
+  swarm: {
+    about: "[MB]  two machines on loopback: saved, given to a peer, lost, recovered, read back",
+    run: async (words) => (await import("./swarm.js")).swarm(words),
+  },
 };
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));

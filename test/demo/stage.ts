@@ -4,12 +4,13 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const top = fileURLToPath(new URL("../../../", import.meta.url));
-const program = join(top, "bin", "bcoopfs");
+export const program = join(top, "bin", "bcoopfs");
 export const work = mkdtempSync(join(tmpdir(), "bcoopfs-demo-"));
 const readyMs = 20_000;
 const endMs = 6_000;
@@ -21,19 +22,22 @@ let steps = 0;
 /** A machine: the home of this name, and what is run on it. */
 export class Machine {
   readonly home: string;
+  /** of the command that was started last and stays */
+  pid: number | undefined;
 
   constructor(name: string) {
     this.home = join(work, name);
   }
 
-  get #env(): NodeJS.ProcessEnv {
+  /** what its commands run in */
+  get env(): NodeJS.ProcessEnv {
     const { BCOOPFS_BOOTSTRAP: _, BCOOPFS_PHRASE_FILE: __, ...rest } = process.env;
     return { ...rest, BCOOPFS_HOME: this.home };
   }
 
   /** Run a command to its end; anything but exit 0 ends the demo. Returns its stdout. */
   run(...words: string[]): string {
-    const run = spawnSync(program, words, { env: this.#env, encoding: "utf8" });
+    const run = spawnSync(program, words, { env: this.env, encoding: "utf8" });
     if (run.status !== 0) throw new Error(`bcoopfs ${words.join(" ")} ended with ${run.status}: ${run.stderr.trim()}`);
     if (words[0] === "mount") mounted.add(words.at(-1) as string);
     if (words[0] === "umount") mounted.delete(words.at(-1) as string);
@@ -42,8 +46,9 @@ export class Machine {
 
   /** Start a command that stays, and wait until it says that it is ready. Returns what it said. */
   async start(...words: string[]): Promise<string> {
-    const child = spawn(program, words, { env: this.#env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, words, { env: this.env, stdio: ["ignore", "pipe", "pipe"] });
     staying.push(child);
+    this.pid = child.pid;
     let out = "";
     let err = "";
     child.stderr.on("data", (text: Buffer) => {
@@ -65,7 +70,7 @@ export class Machine {
   }
 
   unmount(point: string): void {
-    spawnSync(program, ["umount", point], { env: this.#env, stdio: "ignore" });
+    spawnSync(program, ["umount", point], { env: this.env, stdio: "ignore" });
   }
 }
 
@@ -75,6 +80,16 @@ export async function step(does: string, play: () => string | Promise<string>): 
   const showed = await play();
   const took = ((performance.now() - began) / 1000).toFixed(2);
   process.stdout.write(`${String(++steps).padStart(2)}. ${does}: ${showed} (${took} s)\n`);
+}
+
+/** Three free ports in a row are hoped for behind a free one. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port > 60_000 ? port - 3000 : port));
+    });
+  });
 }
 
 /** Every entry of two trees, bit for bit; throws with the differences. */

@@ -5,9 +5,8 @@
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
-import { canMount, Machine, sameTree, step, strike, top, work } from "./stage.js";
+import { canMount, freePort, Machine, sameTree, step, strike, top, work } from "./stage.js";
 
 const source = join(work, "project");
 const phrase = join(work, "phrase");
@@ -133,16 +132,6 @@ async function playLoss(newest: Revision, bootstrap: string): Promise<void> {
   await step("restore everything", () => {
     fourth.run("restore", `${newest.id}:${source}`, "--target", join(work, "recovered-tree"), "-q");
     return sameTree(source, join(work, "recovered-tree"), ...likeSource);
-  });
-}
-
-/** Three free ports in a row are hoped for behind a free one. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port > 60_000 ? port - 3000 : port));
-    });
   });
 }
 
