@@ -72,8 +72,14 @@ class PeerSource implements Source {
   }
 
   async #source(): Promise<Source> {
-    this.#peering ??= this.#open();
-    return (await this.#peering).source;
+    const peering = (this.#peering ??= this.#open());
+    try {
+      return (await peering).source;
+    } catch (error) {
+      // A mount stays for days: what hindered it now, an address that is not there yet, need not hinder it then.
+      if (this.#peering === peering) this.#peering = undefined;
+      throw error;
+    }
   }
 
   async #open(): Promise<Peering> {
@@ -82,7 +88,10 @@ class PeerSource implements Source {
     say("fetching from peers…");
     // The port of config.toml is the keeper's, who runs beside this.
     const network = await open({ ...reach, listen: reach.listen?.split(":")[0] }, system);
-    if (this.#closed) void network.close();
+    if (this.#closed) {
+      void network.close();
+      throw new Problem("missing", "the links to peers are closed");
+    }
     return Peering.start({
       vault: this.#vault,
       coop: this.#coop,

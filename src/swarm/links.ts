@@ -99,15 +99,17 @@ export class Links {
     entry.inTime = link.closeAfter(swarm.admissionSeconds * 1000, late);
   }
 
-  /** Who has shown no key has waited longest: a member that knocks now needs a moment only. */
+  /**
+   * A member that knocks now needs a moment only: the oldest that has shown no key gives way to it, else the oldest. Also
+   * who was removed has a key to show.
+   */
   #makeRoom(): void {
-    for (const entry of this.#entries) {
-      if (entry.peer !== undefined || entry.admission.isProven) continue;
-      this.#entries.delete(entry);
-      entry.link?.close("there were too many others");
-      entry.connection.stream.destroy();
-      return;
-    }
+    const knocking = [...this.#entries].filter(({ peer }) => peer === undefined);
+    const entry = knocking.find(({ admission }) => !admission.isProven) ?? knocking[0];
+    if (entry === undefined) return;
+    this.#entries.delete(entry);
+    entry.link?.close("there were too many others");
+    entry.connection.stream.destroy();
   }
 
   #act(entry: Entry, { send, outcome }: Moves): void {

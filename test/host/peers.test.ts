@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { type TestContext, test } from "node:test";
+import { Problem } from "../../src/base/errors.js";
 import { joinPeers, type PeerAccess, withPeers } from "../../src/host/peers.js";
 import { objectPath } from "../../src/store/objects.js";
 import { segmentPath } from "../../src/store/segments.js";
@@ -106,4 +107,26 @@ test("who is done waits two seconds at most for a network that does not close", 
   const began = world.clock.ms;
   await world.clock.settled(leave());
   assert.ok(world.clock.ms - began < 2500, `${world.clock.ms - began} ms`);
+});
+
+test("a network that cannot be opened now is tried again with the next read", async (t) => {
+  const { world, ann, ids } = await lost(t);
+  const asked = access(ann);
+  const { open } = asked.access;
+  let tries = 0;
+  const unlucky: PeerAccess = {
+    ...asked.access,
+    open: async (...words) => {
+      if (++tries === 1) throw new Problem("io", "no such address yet");
+      return (open as NonNullable<PeerAccess["open"]>)(...words);
+    },
+  };
+  const read = (): Promise<Buffer> => ann.vault.store.reader.chunk("data", ids[0] as Buffer);
+  await world.clock.settled(
+    withPeers(ann.vault, unlucky, async () => {
+      await assert.rejects(read, { code: "io" });
+      assert.ok((await read()).length > 0);
+    }),
+  );
+  assert.equal(tries, 2);
 });

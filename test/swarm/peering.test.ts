@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { swarm } from "../../src/base/limits.js";
 import { coopTopic } from "../../src/format/coop.js";
+import { linkKeysOf, memberKnock } from "../../src/swarm/knock.js";
+import { Link } from "../../src/swarm/link.js";
 import type { Connection } from "../../src/swarm/network.js";
 import { Coop } from "../../src/swarm/coop.js";
 import { openVault } from "../../src/vault/vault.js";
@@ -48,6 +50,32 @@ test("strangers: a few are heard for ten seconds, more are not, and nobody is to
   assert.equal(ann.happened("refused").length, 0, "of strangers nobody needs to hear");
   // The knock is all that any of them has seen: a capability that means nothing to it.
   for (const { said } of ends) assert.ok(said < 600, `${said} bytes`);
+});
+
+test("who shows a key and then says no more keeps no member out", async (t) => {
+  const world = new World(t);
+  const [ann, bob, mal] = [await world.machine("ann"), await world.machine("bob"), await world.machine("mal")];
+  await world.coop(ann, bob, mal);
+  const { keys } = mal.coop as Coop;
+  ann.start();
+  // One after the other for as long as it takes, as fast as handshakes are taken.
+  let dialled = 0;
+  const knock = (): void => {
+    const network = world.net.open("mal");
+    network.onConnection((connection) => {
+      network.leave(topicOf(ann));
+      dialled++;
+      const quiet = { onKnock() {}, onDoor() {}, onRoomOpen() {}, onRoom() {}, onDrain() {}, onClose() {} };
+      Link.attach(connection, memberKnock(keys, connection.initiator, linkKeysOf(connection)), quiet, mal.system);
+    });
+    network.join(topicOf(ann), { announce: false, lookup: true });
+    mal.system.after(11_000, () => void network.close());
+    mal.system.after(80, knock);
+  };
+  knock();
+  await world.until(() => dialled >= 2 * swarm.linksKnocking, "mal is at it");
+  bob.start();
+  await world.until(() => inside(bob) === 1, "bob is in", 30_000);
 });
 
 test("one device has no more than eight links, whatever it does", async (t) => {
