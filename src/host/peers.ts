@@ -72,7 +72,8 @@ class PeerSource implements Source {
   }
 
   async #source(): Promise<Source> {
-    const peering = (this.#peering ??= this.#open());
+    this.#peering ??= this.#open();
+    const peering = this.#peering;
     try {
       return (await peering).source;
     } catch (error) {
