@@ -13,7 +13,8 @@
  * when the other is done, admit or refuse, and before that what the decision added to the chains.
  *
  * Who knocks with older keys only was away, or was removed: it has to say first who it is. Records prove themselves, so
- * they are taken from whoever holds a key, and only then is decided who that is. In a recovery one side shows the slot
+ * they are taken from whoever holds a key, and only then is decided who that is. They are given to whoever holds the
+ * newest key, or is a member as far as is known; to others when that is decided. In a recovery one side shows the slot
  * key of a vault and the other holds that vault's root part; they exchange identities and admit each other, no more.
  *
  * Everything is checked before the next message is looked at. A Problem is thrown for this disk only.
@@ -111,6 +112,10 @@ export class Admission {
   /** the vault that the other side recovers */
   #serves: Buffer | undefined;
   #isNamed = false;
+  /** the other side knows our newest key */
+  #isCurrent = false;
+  /** it is told nothing of the coop before it is known for a member */
+  #holdsBack = false;
   #remote: Identity | undefined;
   /** records of the coop that the other side has, and all before them */
   #has: Pick<Head, "id">[] = [];
@@ -213,6 +218,7 @@ export class Admission {
       const shown = shownBy(knock, coop?.keys ?? [], theirs, this.#link);
       if (shown === undefined) return this.#stranger("it shows no key of this coop");
       this.#proven = shown.proven;
+      this.#isCurrent = shown.isCurrent;
       this.#stage = "naming";
       if (!this.#speaksWith(knock)) return;
       if (!shown.isBehind) this.#nameSelf();
@@ -266,9 +272,16 @@ export class Admission {
     const coop = this.#options.coop as Coop;
     if (heads.some(({ scope }) => !sameBytes(scope, coop.id))) return this.#breach("heads of another coop");
     this.#has = [...heads];
+    const { device, certificate } = this.#remote as Identity;
+    // Who was removed has older keys only, and may come under a name that nobody knows.
+    this.#holdsBack = !this.#isCurrent && !admits(coop.state, device, certificate);
+    if (!this.#holdsBack) this.#giveAll();
+    this.#stage = "taking";
+  }
+
+  #giveAll(): void {
     this.#give();
     this.#say({ type: "coopDone" });
-    this.#stage = "taking";
   }
 
   /** All records of the coop that the other side lacks. */
@@ -312,7 +325,8 @@ export class Admission {
     }
     coop.welcome(device, certificate, labelOf(this.#remote as Identity), this.#proven);
     // The decision may have added to the chains.
-    this.#give();
+    if (this.#holdsBack) this.#giveAll();
+    else this.#give();
     this.#say({ type: "admit" });
     this.#stage = "deciding";
   }

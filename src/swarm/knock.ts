@@ -72,6 +72,8 @@ export function readKnock(bytes: Uint8Array): Knock | undefined {
 export interface Shown {
   /** epoch ids of our keys that the other side knows too, the newest first */
   readonly proven: readonly Buffer[];
+  /** It knows our newest key. */
+  readonly isCurrent: boolean;
   /** It knows no newer key than we do, and our newest not: it was away. */
   readonly isBehind: boolean;
 }
@@ -93,8 +95,8 @@ export function shownBy(knock: Knock, keys: readonly CoopKey[], initiator: boole
     .map(({ id }) => id);
   if (proven.length === 0) return undefined;
   const newest = keys[0] as CoopKey;
-  const knowsNewest = proven.some((id) => sameBytes(id, newest.id));
-  return { proven, isBehind: !knowsNewest && keys.some(({ id }) => sameBytes(id, knock.epochId)) };
+  const isCurrent = proven.some((id) => sameBytes(id, newest.id));
+  return { proven, isCurrent, isBehind: !isCurrent && keys.some(({ id }) => sameBytes(id, knock.epochId)) };
 }
 
 /** Did the holder of this slot key knock, on this connection? */

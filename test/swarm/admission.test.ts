@@ -8,6 +8,7 @@ import { decodeDoor, decodeKnock, type DoorMessage, encodeDoor, encodeKnock } fr
 import { phraseKeys } from "../../src/format/keys.js";
 import { type Outcome, stillAdmitted } from "../../src/swarm/admission.js";
 import type { Coop } from "../../src/swarm/coop.js";
+import { adoptCoop } from "../../src/swarm/coop-key.js";
 import { foundRecord } from "../../src/swarm/speech.js";
 import { Violation } from "../../src/swarm/violation.js";
 import { full } from "../support/store-home.js";
@@ -194,6 +195,38 @@ test("a removed member is told so, and learns nothing else", () => {
   };
   const met = meet(at(eve), at(bob), claims);
   assert.deepEqual([reasonOf(met.b), typesOf(met, "b")], ["us removed", ["identity", "refuse"]]);
+});
+
+test("with an older key and a name that nobody knows, nobody learns who came since", () => {
+  const { world, ann, others } = coopOf(38, "bob", "eve");
+  const [bob, eve] = others as [Peer, Peer];
+  ann.coop.remove("eve");
+  joined(world, ann, "newcomer");
+  admitted(meet(at(bob), at(ann)));
+  const device = world.device("nobody");
+  adoptCoop(
+    device.home,
+    ann.coop.id,
+    eve.coop.keys.map(({ key }) => key),
+  );
+  const nobody = { device, coop: device.coop() };
+  const claims: Tap = (message, from, isKnock) => {
+    if (from !== "a" || !isKnock) return [message];
+    const knock = decodeKnock(message);
+    const older = Buffer.concat([knock.epochId, knock.capability]);
+    const { random } = world;
+    return [
+      encodeKnock({ ...knock, epochId: random(16), capability: random(32), fields: [{ number: 1, bytes: older }] }),
+    ];
+  };
+  for (const tap of [undefined, claims]) {
+    const met = meet(at(nobody), at(bob), tap);
+    assert.equal(reasonOf(met.b), "us notMember");
+    assert.deepEqual(
+      typesOf(met, "b").filter((type) => type === "coopRecords"),
+      [],
+    );
+  }
 });
 
 // -------------------------------------------------------------------------------------------------------- strangers
