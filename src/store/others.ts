@@ -264,7 +264,8 @@ export class OtherLogs {
       return file.underLock(from, (head) => this.#follow(entry, file, head, how(file, head)));
     } catch (error) {
       if (isOfDisk(error)) throw error;
-      return { outcome: "refused", why: `what is here of this log is not understood: ${(error as Problem).message}` };
+      // Ours is not understood: no fault of whoever sent something.
+      return { outcome: "gap", head: this.#headOf(entry) };
     }
   }
 
@@ -314,10 +315,11 @@ export class OtherLogs {
       return { outcome: "fork", mine: mine.bytes, theirs: theirs.bytes };
     }
     if (judgement.outcome !== "append") return judgement;
-    // The file was cut short, and what had been in it was another branch: nobody can prove that any more.
+    // The file was cut short, and what had been in it was another branch: nobody can prove that any more, and whoever
+    // sends this branch in good faith is not to blame.
     const before = this.#known(entry.log);
     if (judgement.fresh.some(({ seq, id }) => seq === before?.seq && !sameBytes(id, before.id)))
-      return { outcome: "refused", why: "another record stood in its place before" };
+      return { outcome: "gap", head: this.#headOf(entry) };
     this.#mark(entry, file.append(head, judgement.fresh));
     return { outcome: "accepted", head: this.#headOf(entry) };
   }

@@ -22,7 +22,7 @@
  */
 import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
-import { choice } from "../base/limits.js";
+import { choice, wire } from "../base/limits.js";
 import type { System } from "../base/system.js";
 import type { LinkKeys } from "../format/capability.js";
 import type { Certificate } from "../format/certificate.js";
@@ -259,7 +259,8 @@ export class Admission {
     }
     if (coop.state.removed.has(toHex(identity.device))) return this.#refuse("removed");
     this.#nameSelf();
-    this.#say({ type: "coopHeads", heads: coop.heads() });
+    // Of whose ends are not named what is here already comes again, and no harm is done.
+    this.#say({ type: "coopHeads", heads: coop.heads().slice(0, wire.headsPerMessage) });
     const { pending } = coop;
     if (pending !== undefined) {
       const redeem = redeemOf(pending, connection.handshakeHash, device.publicKey, label);

@@ -21,6 +21,8 @@ const rootDevice = Buffer.alloc(32);
 const logsAtMost = 4096;
 const toldAtMost = 4096;
 const bytesAtMost = 512 * 1024 * 1024;
+/** Peers whose word is remembered, though it was not shown to be true. */
+const peersAtMost = 128;
 
 /** What one peer has told, and what it still owes. */
 interface PeerView {
@@ -79,7 +81,13 @@ export class Gathering {
 
   /** A peer that left owes nothing any more; what it told stays. @param peer names one link */
   gone(peer: string): void {
-    this.#peers.get(peer)?.asked.clear();
+    const view = this.#peers.get(peer);
+    if (view === undefined) return;
+    view.asked.clear();
+    view.parts.clear();
+    const isTrue = [...view.heads].some(([key, { seq, id }]) => this.#logs.get(key)?.has(seq, id));
+    // Anybody may come, under another name each time, and leave a claim behind.
+    if (this.#peers.size > peersAtMost && !isTrue) this.#peers.delete(peer);
   }
 
   /** What a peer says, and what to say to it. */
@@ -150,11 +158,15 @@ export class Gathering {
   #records(view: PeerView, log: Buffer, records: readonly Buffer[]): void {
     const key = toHex(log);
     const from = view.asked.get(key);
-    const branches = this.#logs.get(key);
-    if (from === undefined || branches === undefined) return;
+    const vault = this.#root?.vault;
+    if (from === undefined || vault === undefined) return;
     view.asked.delete(key);
-    const outcome = this.#bytes > bytesAtMost ? "refused" : branches.take(records);
+    const branches = this.#logs.get(key) ?? new Branches(log, vault);
+    const isFull = this.#bytes > bytesAtMost || (!this.#logs.has(key) && this.#logs.size >= logsAtMost);
+    const outcome = isFull ? "refused" : branches.take(records);
     if (outcome === "news") {
+      // Only what a device of the vault has begun takes up a place.
+      this.#logs.set(key, branches);
       this.#news++;
       for (const record of records) this.#bytes += record.length;
     }
@@ -182,9 +194,9 @@ export class Gathering {
     }
     for (const [key, head] of view.heads) {
       if (!head.scope.equals(found.vault) || view.asked.has(key) || view.done.has(key)) continue;
-      const branches = this.#branchesOf(head.log);
-      if (branches === undefined || branches.has(head.seq, head.id)) continue;
-      const known = BigInt(branches.longest.length);
+      const branches = this.#logs.get(key);
+      if (branches?.has(head.seq, head.id)) continue;
+      const known = BigInt(branches?.longest.length ?? 0);
       if (known > head.seq && !view.fromStart.has(key)) view.fromStart.set(key, 0n);
       const from = view.fromStart.get(key) ?? known;
       view.asked.set(key, from);
@@ -198,15 +210,6 @@ export class Gathering {
     if (view.asked.has(key)) return;
     view.asked.set(key, 0n);
     asks.push({ type: "askPart", vault: part.vault, device: part.device });
-  }
-
-  #branchesOf(log: Buffer): Branches | undefined {
-    const key = toHex(log);
-    const known = this.#logs.get(key);
-    if (known !== undefined || this.#root === undefined || this.#logs.size >= logsAtMost) return known;
-    const fresh = new Branches(log, this.#root.vault);
-    this.#logs.set(key, fresh);
-    return fresh;
   }
 
   /** What the phrase opens. Only where `hasRoot`. */

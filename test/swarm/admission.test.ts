@@ -197,6 +197,16 @@ test("a removed member is told so, and learns nothing else", () => {
   assert.deepEqual([reasonOf(met.b), typesOf(met, "b")], ["us removed", ["identity", "refuse"]]);
 });
 
+test("a coop with more chains than one message names lets its members in", () => {
+  const { ann, others } = coopOf(39, "bob");
+  const [bob] = others as [Peer];
+  const heads = ann.coop.heads();
+  const { random } = ann.device.system;
+  const many = Array.from({ length: 600 }, () => ({ ...heads[0]!, log: random(32), id: random(32) }));
+  ann.coop.heads = () => [...many, ...heads];
+  admitted(meet(at(bob), at(ann)));
+});
+
 test("with an older key and a name that nobody knows, nobody learns who came since", () => {
   const { world, ann, others } = coopOf(38, "bob", "eve");
   const [bob, eve] = others as [Peer, Peer];

@@ -247,3 +247,44 @@ test("who left owes nothing", () => {
   gathering.gone("a");
   assert.equal(gathering.waiting, false);
 });
+
+test("logs that are only claimed take nobody's place", () => {
+  const of = given();
+  const gathering = new Gathering(of.phrase);
+  const log = of.grown([of.genesis()], 3);
+  const liar = new Peer("liar", of, []);
+  for (const said of liar.tells()) gathering.heard("liar", said);
+  gathering.heard("liar", { type: "part", vault: of.vault, device: zeros, bytes: of.rootPart });
+  for (let i = 0; i < 10; i++) {
+    const heads = Array.from({ length: 512 }, () => ({
+      scope: of.vault,
+      log: random(32),
+      device: zeros,
+      seq: 9n,
+      id: random(32),
+      frozen: false,
+    }));
+    gathering.heard("liar", { type: "heads", heads, more: false });
+  }
+  talk(gathering, [new Peer("true", of, [log])]);
+  assert.deepEqual(
+    gathering.logs().map(({ longest }) => longest.length),
+    [4],
+  );
+  assert.equal(gathering.seenBy(log.at(-1) as LogRecord), 1);
+});
+
+test("who comes under another name each time leaves nothing behind", () => {
+  const of = given();
+  const gathering = new Gathering(of.phrase);
+  const log = of.grown([of.genesis()], 3);
+  talk(gathering, [new Peer("true", of, [log])]);
+  const head = { scope: of.vault, log: random(32), device: zeros, seq: 9n, id: random(32), frozen: false };
+  for (let i = 0; i < 1000; i++) {
+    gathering.heard(`liar ${i}`, { type: "heads", heads: [head], more: false });
+    gathering.gone(`liar ${i}`);
+  }
+  gathering.gone("true");
+  assert.ok(gathering.peers() < 200);
+  assert.equal(gathering.seenBy(log.at(-1) as LogRecord), 1);
+});
