@@ -116,6 +116,8 @@ export const choice = {
   coopRecords: 16_384,
   coopBytes: 32 * MiB,
   coopChains: 1024,
+  /** devices of one vault that an admin's device lists without being told to: a vault can certify any number */
+  coopDevicesPerVault: 256,
   /** records of it that are held in memory until those that they rest on have come */
   coopWaiting: 1024,
   coopWaitingBytes: 4 * MiB,

@@ -253,7 +253,9 @@ export class Coop {
   /** Under the lock. */
   #welcome(device: Buffer, certificate: Certificate | undefined, label: string, proven: readonly Buffer[]): void {
     const sayings: ToSay[] = [];
-    if (!this.#state.members.has(toHex(device)))
+    const isListed = this.#state.members.has(toHex(device));
+    if (!isListed && this.#devicesOf(certificate?.vault) >= choice.coopDevicesPerVault) return;
+    if (!isListed)
       sayings.push({
         what: "member",
         device,
@@ -287,6 +289,11 @@ export class Coop {
       this.#say([removalOf(this.#chains.book, device), ...this.#nextKey(stay)]);
       return member;
     });
+  }
+
+  #devicesOf(vault: Buffer | undefined): number {
+    if (vault === undefined) return 0;
+    return [...this.#state.members.values()].filter((member) => member.vault?.equals(vault)).length;
   }
 
   #isListedAdmin(device: Uint8Array): boolean {

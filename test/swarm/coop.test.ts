@@ -12,6 +12,7 @@ import { coopTopic, roles } from "../../src/format/coop.js";
 import { redeemOf } from "../../src/format/invite.js";
 import { Coop } from "../../src/swarm/coop.js";
 import { adoptCoop, coopKeyPath, readCoopKeys } from "../../src/swarm/coop-key.js";
+import { admits } from "../../src/swarm/members.js";
 import { createCoop, joinCoop } from "../../src/swarm/new-coop.js";
 import { workFolder } from "../support/store-home.js";
 import { admitted, end, meet, type TestDevice, World } from "./coop-given.js";
@@ -207,6 +208,19 @@ test("a device whose coop comes out of the capsule is listed by the admin it mee
       assert.ok(its.invite().startsWith("bcoopfs coop key 1\n"));
     }
   }
+});
+
+test("a vault that certifies devices without end fills nobody's log", () => {
+  const { ann, coop, world } = grown(47);
+  const vault = ann.vault;
+  const sizes = new Set<number>();
+  for (let i = 0; i < choice.coopDevicesPerVault + 5; i++) {
+    const one = world.device(`d${i}`, vault);
+    coop.welcome(one.key, one.keyring.certificate, "", []);
+    sizes.add(coop.state.members.size);
+    assert.ok(admits(coop.state, one.key, one.keyring.certificate), "it may come all the same");
+  }
+  assert.equal(Math.max(...sizes), choice.coopDevicesPerVault);
 });
 
 test("an invite is good once, for a week, from an admin who is one", () => {
