@@ -100,7 +100,7 @@ export function devicesOf(vault: Vault): DeviceRow[] {
   rows.set(toHex(vault.device), { host: vault.host, revisions: 0, newest: undefined });
   for (const { device, scope } of vault.store.heads())
     if (scope.equals(vault.id) && !rows.has(toHex(device)))
-      rows.set(toHex(device), { host: "", revisions: 0, newest: undefined });
+      rows.set(toHex(device), { host: met.get(toHex(device))?.label ?? "", revisions: 0, newest: undefined });
   for (const { device, host, time } of allRevisions(vault.store.catalogue)) {
     const key = toHex(device);
     const row = rows.get(key);

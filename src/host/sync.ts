@@ -78,7 +78,7 @@ async function exchange(
     const ticking = tick(vault, options, () => run.now());
     try {
       if (options.waitMs === undefined) await settle(vault, keeper, options, run.met, coop);
-      else await untilCopied(vault, options, options.waitMs, () => run.now());
+      else await untilCopied(vault, keeper, coop, options, options.waitMs, run);
     } finally {
       ticking();
     }
@@ -125,12 +125,16 @@ class Run {
 class Meetings {
   /** hex of the keys of devices that keep for others */
   readonly peers = new Set<string>();
-  /** why, in the words of the last one */
+  /** why, in the words of the last one that could have let it in, else of the last one */
   refused: string | undefined;
+  /** by a device that could have let it in */
+  judged = false;
 
   hear(event: PeerEvent): void {
     if (event.type === "peer-up" && event.keeps) this.peers.add(event.device.toString("hex"));
-    if (event.type === "refused" && event.by === "them") this.refused = event.why;
+    if (event.type !== "refused" || event.by === "us" || (this.judged && !event.judged)) return;
+    this.refused = event.why;
+    this.judged ||= event.judged;
   }
 }
 
@@ -139,8 +143,7 @@ async function settle(vault: Vault, keeper: Keeper, options: SyncOptions, met: M
   const { system } = vault;
   const began = system.now();
   const sinceMs = (): number => Number((system.now() - began) / 1_000_000n);
-  // One that waits to be let in may still meet an admin's machine.
-  const isShut = (): boolean => met.peers.size === 0 && met.refused !== undefined && coop.pending === undefined;
+  const isShut = (): boolean => isRefused(met, coop);
   const enough = new AbortController();
   const stop = (): void => enough.abort();
   options.stop.addEventListener("abort", stop);
@@ -176,7 +179,7 @@ function expected(vault: Vault, coop: Coop): number {
 
 function nobody({ reach, lookMs: looked = lookMs }: SyncOptions, coop: Coop, refused: string | undefined): Problem {
   if (refused !== undefined)
-    return new Problem("not-found", `the machines of the coop that were reached let this one not in: ${refused}`);
+    return new Problem("not-found", `the machines of the coop that were reached did not let this one in: ${refused}`);
   const where = reach.bootstrap === undefined ? "the public DHT" : `bootstrap nodes ${reach.bootstrap.join(", ")}`;
   const waits = coop.pending === undefined ? "" : "; the invite waits for one of an admin's machines";
   return new Problem(
@@ -185,17 +188,60 @@ function nobody({ reach, lookMs: looked = lookMs }: SyncOptions, coop: Coop, ref
   );
 }
 
+/** Was it sent away by all that it met? While it waits to be let in, only an admin's machine can say so. */
+function isRefused(met: Meetings, coop: Coop): boolean {
+  return met.peers.size === 0 && met.refused !== undefined && (coop.pending === undefined || met.judged);
+}
+
 /** Until every revision has its copies and nothing is wanted, or nothing has moved for `waitMs`. */
-async function untilCopied(vault: Vault, options: SyncOptions, waitMs: number, now: () => SyncProgress): Promise<void> {
+async function untilCopied(
+  vault: Vault,
+  keeper: Keeper,
+  coop: Coop,
+  options: SyncOptions,
+  waitMs: number,
+  run: Run,
+): Promise<void> {
+  const { system } = vault;
+  const { met } = run;
+  const began = system.now();
+  const sinceMs = (): number => Number((system.now() - began) / 1_000_000n);
+  const isDone = (): boolean => {
+    const { copies, wanted } = run.now();
+    return copies.whole === copies.revisions && wanted === 0;
+  };
   let last = "";
   for (let still = 0; still < waitMs && !options.stop.aborted; still += stepMs) {
     vault.store.refresh();
-    const { copies, wanted, sent, received } = now();
-    if (copies.whole === copies.revisions && wanted === 0) return;
+    if (isDone() && met.peers.size > 0) {
+      // What those who are there know has to be heard, and what this machine has signed has to reach them.
+      await settledWithin(vault, keeper, options, othersMs);
+      if (isDone()) return;
+    }
+    // Nobody is there, and nobody is needed.
+    if (isDone() && coop.pending === undefined && sinceMs() >= (options.lookMs ?? lookMs)) return;
+    if (sinceMs() >= refusedMs && isRefused(met, coop)) break;
+    const { copies, wanted, sent, received } = run.now();
     const state = [copies.revisions, copies.whole, copies.safe, wanted, sent, received].join();
     if (state !== last) still = 0;
     last = state;
-    await vault.system.sleep(stepMs);
+    await system.sleep(stepMs);
+  }
+  const isOut = coop.pending !== undefined || isRefused(met, coop);
+  if (met.peers.size === 0 && isOut && !options.stop.aborted)
+    throw nobody({ ...options, lookMs: sinceMs() }, coop, met.refused);
+}
+
+async function settledWithin(vault: Vault, keeper: Keeper, options: SyncOptions, ms: number): Promise<void> {
+  const enough = new AbortController();
+  const stop = (): void => enough.abort();
+  const cancel = vault.system.after(ms, stop);
+  options.stop.addEventListener("abort", stop);
+  try {
+    await keeper.peering.settled(stillMs, enough.signal);
+  } finally {
+    cancel();
+    options.stop.removeEventListener("abort", stop);
   }
 }
 

@@ -112,7 +112,7 @@ function report(writer: TreeWriter, opened: Target, on: (event: RestoreEvent) =>
   if (damaged > 0)
     throw new Problem(
       "damaged",
-      `${counted(damaged)} could not be restored because stored data is damaged; everything else is in ${where}`,
+      `${counted(damaged)} could not be restored, because what was stored is damaged or not to be had now; everything else is in ${where}`,
     );
   if (failed > 0)
     throw new Problem("io", `${counted(failed)} could not be written to ${where}; everything else is there`);

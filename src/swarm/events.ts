@@ -15,8 +15,14 @@ export type PeerEvent =
       readonly recovering: Buffer | undefined;
     }
   | { readonly type: "peer-down"; readonly device: Buffer; readonly why: string | undefined }
-  /** a link ended before both sides had admitted each other; `device` where it was told */
-  | { readonly type: "refused"; readonly device: Buffer | undefined; readonly by: "us" | "them"; readonly why: string }
+  /** a link ended before both sides had admitted each other; `device` where it was told; `judged`: by one who could have let it in */
+  | {
+      readonly type: "refused";
+      readonly device: Buffer | undefined;
+      readonly by: "us" | "them";
+      readonly why: string;
+      readonly judged: boolean;
+    }
   /** a device broke the protocol or sent wrong bytes; its link is cut and it is kept out for `seconds` */
   | { readonly type: "misbehaved"; readonly device: Buffer; readonly why: string; readonly seconds: number }
   /** a log reaches further than before, its own commits included */

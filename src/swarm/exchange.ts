@@ -13,7 +13,7 @@ import { swarm, wire } from "../base/limits.js";
 import type { Head, RoomMessage } from "../format/message.js";
 import { decodeRecord } from "../format/record.js";
 import { Forks } from "./forks.js";
-import { middleOf, type Parting, partOf } from "./parting.js";
+import { middleOf, type Parting, partingBefore, partOf } from "./parting.js";
 import type { Heads } from "./heads.js";
 import type { Peer, Room } from "./room.js";
 import { violation } from "./violation.js";
@@ -45,6 +45,8 @@ export class Exchange {
   readonly #asked = new Map<Peer, Asked>();
   /** logs of which records are awaited, and from whom */
   readonly #awaited = new Map<string, Peer>();
+  /** own logs, by hex, of which somebody has proved two branches, while it is looked for where they part */
+  readonly #proofs = new Map<string, Buffer>();
 
   constructor(room: Room, heads: Heads) {
     this.#room = room;
@@ -96,8 +98,27 @@ export class Exchange {
     if (heads.length > 0) this.#room.hasNews(peer);
   }
 
+  /** Proof that a log of ours has two branches waits until it is known where they part: what is older is not told again. */
   onFork(peer: Peer, message: Of<"fork">): void {
-    this.#forks.onFork(peer, message);
+    const { log, record } = message;
+    const { store, takes } = this.#room;
+    const isOpen = takes && peer.isKeeper && store.isOwn(log) && this.#heads.get(log)?.frozen === false;
+    const parting = isOpen ? partingBefore(store, log, record) : undefined;
+    const key = toHex(log);
+    const { open } = this.#asked.get(peer) as Asked;
+    if (parting === undefined || (open.has(key) && !this.#awaited.has(key))) this.#forks.onFork(peer, message);
+    else {
+      this.#proofs.set(key, record);
+      if (!this.#awaited.has(key)) this.#ask(peer, log, middleOf(parting), parting);
+    }
+  }
+
+  /** Nobody told where the branches part: then the proof is all that there is. */
+  #weighProof(log: Buffer): void {
+    const proof = this.#proofs.get(toHex(log));
+    const head = this.#heads.get(log);
+    this.#proofs.delete(toHex(log));
+    if (proof !== undefined && head !== undefined) this.#forks.weigh(head, proof, undefined);
   }
 
   /** Another log of this very device: of a copy of this home, or forgotten when the home was put back. */
@@ -114,6 +135,7 @@ export class Exchange {
   #consider(log: Buffer): void {
     const key = toHex(log);
     if (this.#awaited.has(key) || !this.#room.takes || this.#room.space.paused) return;
+    this.#weighProof(log);
     const mine = this.#heads.get(log);
     let best: { peer: Peer; theirs: Head } | undefined;
     const busy: Asked[] = [];
@@ -179,6 +201,10 @@ export class Exchange {
     }
     if (store.isOwn(log)) {
       const step = partOf(store, log, records[0], ask.parting);
+      if (step === "nowhere") {
+        if (!this.#proofs.has(toHex(log))) violation("its records contradict each other");
+        return;
+      }
       if (typeof step === "object") {
         this.#ask(peer, log, middleOf(step), step);
         return;

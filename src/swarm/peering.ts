@@ -13,7 +13,7 @@ import type { Source } from "../store/source.js";
 import type { Say } from "../store/store.js";
 import type { Vault } from "../vault/vault.js";
 import { Admission, stillAdmitted } from "./admission.js";
-import type { Coop } from "./coop.js";
+import type { Coop, RefuseReason } from "./coop.js";
 import type { CoopState } from "./members.js";
 import type { OnPeerEvent, PeerEvent } from "./events.js";
 import { Links, type LinksOwner } from "./links.js";
@@ -49,6 +49,14 @@ export interface PeeringOptions {
   /** how long a read waits for anybody who has the bytes; 15 s */
   readonly patienceMs?: number;
 }
+
+/** Refusals by a device that could have let this one in: what others say tells less. */
+const verdicts: ReadonlySet<RefuseReason> = new Set<RefuseReason>([
+  "removed",
+  "inviteExpired",
+  "inviteUsed",
+  "inviteInvalid",
+]);
 
 /** The open peering of a process; `close` it before the vault. */
 export class Peering {
@@ -136,8 +144,9 @@ export class Peering {
       message: (peer, bytes) => this.#flow.message(peer, bytes),
       drained: (peer) => this.#flow.drained(peer),
       down: (peer, why) => this.#down(peer, why),
-      refused: ({ device, by, why, silent }) => {
-        if (!silent) this.#emit({ type: "refused", device, by, why });
+      refused: ({ device, by, why, silent, reason }) => {
+        const judged = reason !== undefined && verdicts.has(reason);
+        if (!silent) this.#emit({ type: "refused", device, by, why, judged });
       },
       misbehaved: (device, why, seconds) => this.#emit({ type: "misbehaved", device, why, seconds }),
       say,

@@ -93,7 +93,7 @@ function nobody({ bootstrap, patience }: RecoverOptions, asked: number): Problem
   return asked === 0
     ? new Problem(
         "not-found",
-        `no peer was reached within ${seconds} s through ${where}; see that a machine of the coop runs "bcoopfs daemon", and that --bootstrap names the nodes that it uses`,
+        `no peer was reached within ${seconds} s through ${where}; see that a machine of the coop runs "bcoopfs daemon", that --bootstrap names the nodes that it uses, and that the phrase is of a vault that the coop keeps`,
       )
     : new Problem(
         "not-found",

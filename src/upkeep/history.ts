@@ -57,7 +57,7 @@ class History implements Recorded {
   readonly #forgotten = new Set<string>();
   readonly #heads = new Map<string, LogRecord>();
   /** revisions that the catalogue does not have, or not yet */
-  readonly #unseen: Buffer[] = [];
+  readonly #unseen: { readonly id: Buffer; readonly log: Buffer; readonly body: Buffer }[] = [];
 
   constructor(vault: Vault, findings: Findings) {
     this.#vault = vault;
@@ -109,7 +109,7 @@ class History implements Recorded {
     decodeRevision(body);
     this.#revisions.add(toHex(record.id));
     const row = this.#vault.store.catalogue.revision(record.id);
-    if (row === undefined) this.#unseen.push(record.id);
+    if (row === undefined) this.#unseen.push({ id: record.id, log: record.log, body });
     else if (!sameBytes(row.body, body) || row.time !== record.time || !sameBytes(row.log, record.log))
       this.#findings.found(
         "index",
@@ -118,14 +118,24 @@ class History implements Recorded {
       );
   }
 
+  /** What a log with two branches tells may be told again in a later one, word for word, and is then shown as of that. */
+  #toldAgain(): (log: Buffer, body: Buffer) => boolean {
+    const { store } = this.#vault;
+    const frozen = new Set(store.heads().flatMap(({ log, frozen }) => (frozen ? [toHex(log)] : [])));
+    if (frozen.size === 0) return () => false;
+    const shown = new Set([...store.catalogue.revisions()].map(({ body }) => toHex(body)));
+    return (log, body) => frozen.has(toHex(log)) && shown.has(toHex(body));
+  }
+
   async compare(known: readonly Buffer[]): Promise<void> {
     const { catalogue } = this.#vault.store;
     const behind = (): boolean =>
       [...this.#heads.values()].some(({ log, seq }) => (catalogue.applied(log)?.seq ?? -1n) < seq);
     if (behind()) await this.#vault.system.sleep(patienceMs);
     if (behind()) this.#findings.found("index", "catalogue", `it lacks the newest records of the logs; ${remedy}`);
-    for (const id of this.#unseen)
-      if (catalogue.revision(id) === undefined && !this.#forgotten.has(toHex(id)))
+    const isToldAgain = this.#toldAgain();
+    for (const { id, log, body } of this.#unseen)
+      if (catalogue.revision(id) === undefined && !this.#forgotten.has(toHex(id)) && !isToldAgain(log, body))
         this.#findings.found("index", `revision ${hexStart(id)}`, `it is in the log but not in the index; ${remedy}`);
     for (const id of known)
       if (!this.#revisions.has(toHex(id)))

@@ -37,7 +37,8 @@ export function openLog(home: Home, name: LogName, system: System): (line: strin
     said.delete(line);
     said.set(line, { at: now, again: 0 });
     if (said.size > linesRemembered) said.delete(said.keys().next().value as string);
-    const times = before && before.again > 0 ? ` (and ${before.again} times before)` : "";
+    const times =
+      before && before.again > 0 ? ` (and ${before.again === 1 ? "once" : `${before.again} times`} before)` : "";
     try {
       if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > sizeMost) renameSync(path, `${path}.1`);
       appendFileSync(path, `${formatTimeUtc(now)} ${line}${times}\n`, { mode: 0o600 });

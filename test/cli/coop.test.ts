@@ -175,7 +175,7 @@ test("two vaults keep each other's data; killed, lost, recovered, joined by a th
   await back.ok("snapshot", "-q", `${source}/`);
   await end(keeping);
   const kept = bob.stored;
-  refused(await bob.run("sync"), 1, /let this one not in: .*was removed from the coop/);
+  refused(await bob.run("sync"), 1, /did not let this one in: .*was removed from the coop/);
   assert.ok(bob.stored < kept + MiB, "what was saved since does not reach bob");
   await end(home);
 });

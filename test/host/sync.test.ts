@@ -117,6 +117,16 @@ test("sync --wait: until there are copies enough; where there never are, it give
   assert.ok(clock.ms - before < 20_000);
 });
 
+test("sync --wait of a machine that has saved nothing: it meets the others, takes what is theirs, and signs for it", async (t) => {
+  const [world, ann, bob] = (await barn(t, "ann", "bob")) as [World, Machine, Machine];
+  const revision = await save(ann, "for bob to keep");
+  ann.start();
+  const done = await world.clock.settled(sync(bob.vault, syncOptions(bob, { waitMs: 600_000 })));
+  assert.deepEqual([done.peers, done.wanted, done.copies.revisions], [1, 0, 0]);
+  assert.ok(done.received > 0);
+  await world.until(() => countCopies(ann.vault).of(revision) === 1, "ann has bob's word");
+});
+
 test("a daemon holds the home; a second one is refused, and a sync watches it work", async (t) => {
   const [world, ann, bob] = (await barn(t, "ann", "bob")) as [World, Machine, Machine];
   const { clock } = world;

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { toHex } from "../../src/base/bytes.js";
 import type { Head } from "../../src/format/message.js";
 import { decodeRevision } from "../../src/format/revision.js";
+import { check } from "../../src/upkeep/check.js";
 import { sketch } from "../support/revision.js";
 import { Machine, noise, World } from "./given.js";
 
@@ -116,6 +117,44 @@ test("put back, and written to before anybody was met: the log has two branches,
   for (const machine of [ann, nan]) await world.clock.settled(machine.vault.store.rebuild());
   assert.deepEqual([shown(ann), shown(nan)], [annSees, nanSees], "also when the index is made again");
 });
+
+for (const [lost, again] of [
+  [1, 1],
+  [1, 3],
+  [3, 1],
+  [2, 2],
+] as const)
+  test(`put back with ${lost} lost and ${again} written: what is older than that is not told again`, async (t) => {
+    const world = new World(t);
+    const [ann, bob, carl] = [await world.machine("ann"), await world.machine("bob"), await world.machine("carl")];
+    await world.coop(ann, bob, carl);
+    for (const name of ["old-1", "old-2", "old-3"]) await revision(ann, name);
+    const old = [...ann.vault.store.catalogue.revisions()].map(({ id, time }) => `${toHex(id)} ${time}`);
+    await ann.close();
+    const putBack = imageOf(ann.path);
+    await ann.open();
+    for (let i = 0; i < lost; i++) await revision(ann, `lost-${i}`);
+    const first = ann.listed();
+    for (const machine of [ann, bob, carl]) machine.start();
+    await world.until(() => bob.has(first) && carl.has(first), "others have all");
+    await ann.close();
+    putBack();
+    await ann.open();
+    for (let i = 0; i < again; i++) await revision(ann, `again-${i}`);
+    ann.start();
+    await world.until(() => ann.happened("fork").length > 0, "ann sees the fork");
+    await world.until(() => bob.has(ann.listed()) && carl.has(ann.listed()), "others have all again");
+    const now = [...ann.vault.store.catalogue.revisions()].map(({ id, time }) => `${toHex(id)} ${time}`);
+    assert.deepEqual(now.slice(0, 3), old);
+    assert.equal(now.length, 3 + again);
+    const found: unknown[] = [];
+    await world.clock.settled(check(ann.vault, { readData: false }, (event) => found.push(event)));
+    assert.deepEqual(
+      found.filter((event) => (event as { type: string }).type === "finding"),
+      [],
+    );
+    for (const machine of [ann, bob, carl]) assert.deepEqual(machine.happened("misbehaved"), []);
+  });
 
 test("two homes of one device at once: each hears of the other's log, and says so", async (t) => {
   const world = new World(t);

@@ -42,7 +42,7 @@ export function registerStatus(program: Command, invocation: Invocation): void {
         for (const one of status.filesets) output.line(filesetLine(one, now, coop !== undefined));
         if (invocation.exit === exitShort)
           output.error(
-            `${plural(copies.revisions - copies.safe, "revision")} would be lost with this machine: fewer than ${plural(wantedCopies.minimum, "other machine")} hold them`,
+            `${plural(copies.revisions - copies.safe, "revision")} would be lost with this machine: ${wantedCopies.minimum === 1 ? "no other machine holds all of" : `fewer than ${counted(wantedCopies.minimum)} other machines hold`} ${copies.revisions - copies.safe === 1 ? "it" : "them"}`,
           );
       }),
     );

@@ -93,5 +93,6 @@ function progressLine({ peers, sent, received, wanted, copies }: SyncProgress): 
 function sentence({ peers, sent, received, wanted, copies, watched }: SyncSummary): string {
   const moved = watched ? "the daemon exchanges" : `${formatSize(sent)} sent, ${formatSize(received)} received`;
   const rest = wanted === 0 ? "" : `, ${plural(wanted, "object")} not to be had from them`;
+  if (copies.revisions === 0) return `${plural(peers, "peer")}: ${moved}${rest}; no revisions here yet`;
   return `${plural(peers, "peer")}: ${moved}${rest}; of ${plural(copies.revisions, "revision")} ${counted(copies.whole)} have all copies, ${counted(copies.safe)} the least that they must have`;
 }
