@@ -302,7 +302,8 @@ export type RoomMessage =
         readonly bits: Buffer;
       })
   | (Message & { readonly type: "receipt"; readonly bytes: Buffer })
-  | (Message & { readonly type: "bye" });
+  | (Message & { readonly type: "bye" })
+  | (Message & { readonly type: "askReceipts"; readonly log: Buffer });
 
 const requests = 0xffff_ffff;
 
@@ -397,6 +398,11 @@ const room: Codec<RoomMessage> = codecOf<RoomMessage>("room message", {
     read: (from) => ({ bytes: readBytes(from, wire.receiptBytes) }),
   },
   bye: bare(28),
+  askReceipts: {
+    number: 30,
+    write: (to, { log }) => to.raw(log),
+    read: (from) => ({ log: take(from) }),
+  },
 });
 
 export const encodeRoom = (message: RoomMessage): Buffer => room.encode(message);

@@ -57,6 +57,7 @@ export class Flow {
     this.#serving = new Serving(room, {
       records: (peer, question) => this.#exchange.answer(peer, question),
       part: (peer, question) => this.parts.answer(peer, question),
+      receipts: (peer, question) => this.#receipts.answer(peer, question),
       vaultOf: (log) => this.#heads.get(log)?.scope,
       damaged: (name) => this.#damaged(name),
     });
@@ -147,10 +148,11 @@ export class Flow {
     this.reading.changed();
   }
 
-  #grown({ scope, log, device, seq }: Head): void {
+  #grown(head: Head): void {
+    const { scope, log, device, seq } = head;
     this.#progress++;
     this.#room.emit({ type: "log-grown", vault: scope, log, device, seq });
-    this.#receipts.add(log);
+    this.#receipts.grown(head);
     this.#transfer.again();
   }
 

@@ -8,8 +8,8 @@ import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import { swarm, wire } from "../base/limits.js";
 import { noFields } from "../format/fields.js";
-import type { RoomMessage } from "../format/message.js";
-import { checkReceipt, decodeReceipt, encodeReceipt, signReceipt } from "../format/receipt.js";
+import type { Head, RoomMessage } from "../format/message.js";
+import { checkReceipt, decodeReceipt, encodeReceipt, type Receipt, signReceipt } from "../format/receipt.js";
 import type { Heads } from "./heads.js";
 import type { Peer, Room } from "./room.js";
 import { violation } from "./violation.js";
@@ -25,6 +25,8 @@ export class Receipts {
   /** what is still to be said: logs to be stated in full, then pages */
   readonly #full = new Map<Peer, Buffer[]>();
   readonly #pages = new Map<Peer, Page[]>();
+  /** logs of which a peer has signed for more than we know, by hex, and up to which record it knew them */
+  readonly #ahead = new Map<Peer, Map<string, bigint>>();
   /** of the last statement, in ns: each has a later one, whatever the clock does */
   #last = 0n;
   #cancel: (() => void) | undefined;
@@ -53,6 +55,28 @@ export class Receipts {
   peerDown(peer: Peer): void {
     this.#full.delete(peer);
     this.#pages.delete(peer);
+    this.#ahead.delete(peer);
+  }
+
+  /** A log is known as far as whoever signed for more of it: now that can be counted, so it is asked for once more. */
+  grown({ log, seq }: Head): void {
+    this.add(log);
+    const key = toHex(log);
+    for (const [peer, logs] of this.#ahead) {
+      const known = logs.get(key);
+      if (known === undefined || known > seq) continue;
+      logs.delete(key);
+      peer.send({ type: "askReceipts", log });
+    }
+  }
+
+  answer(peer: Peer, { log }: Extract<RoomMessage, { type: "askReceipts" }>): void {
+    const scope = this.#heads.get(log)?.scope;
+    const full = this.#full.get(peer);
+    if (scope === undefined || full === undefined || !sameBytes(scope, peer.remote.vault as Buffer)) return;
+    if (this.#room.store.isOwn(log) || full.some((other) => sameBytes(other, log))) return;
+    full.push(log);
+    this.drained(peer);
   }
 
   /** A log is known further, or an object of it is on the disk. */
@@ -133,12 +157,23 @@ export class Receipts {
       if (!sameBytes(receipt.holder, peer.device)) violation("it sent the receipt of another device");
       if (!sameBytes(receipt.vault, this.#room.vault.id)) violation("it sent a receipt for another vault");
       checkReceipt(receipt);
-      if (!this.#room.takes || !this.#room.store.ledger.addReceipt(receipt)) return;
+      if (!this.#room.takes) return;
+      this.#seeAhead(peer, receipt);
+      if (!this.#room.store.ledger.addReceipt(receipt)) return;
       this.#room.emit({ type: "receipt", device: peer.device, log: receipt.log, names: receipt.names.length });
     } catch (error) {
       if (error instanceof Problem && error.code === "format") violation(error.message);
       if (!this.#room.space.isFull(error)) throw error;
     }
+  }
+
+  /** Of what a log lists beyond the records that are here, nothing can be counted yet. */
+  #seeAhead(peer: Peer, { log, seq }: Pick<Receipt, "log" | "seq">): void {
+    const mine = this.#heads.get(log);
+    if (mine !== undefined && (seq <= mine.seq || mine.frozen)) return;
+    const logs = this.#ahead.get(peer) ?? new Map<string, bigint>();
+    if (logs.size < swarm.logsPerVault) logs.set(toHex(log), seq);
+    this.#ahead.set(peer, logs);
   }
 
   close(): void {

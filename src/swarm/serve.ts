@@ -10,17 +10,18 @@ import { LeafServer, objectLength } from "../store/objects.js";
 import type { Peer, Room } from "./room.js";
 import { violation } from "./violation.js";
 
-export type Question = Extract<RoomMessage, { type: "askRecords" | "askPart" | "askLeaves" | "askHeld" }>;
+export type Question = Extract<RoomMessage, { type: `ask${string}` }>;
 type Of<T extends Question["type"]> = Extract<Question, { type: T }>;
 
 export function isQuestion(message: { readonly type: string }): message is Question {
   return message.type.startsWith("ask");
 }
 
-/** Who knows of logs and parts, and what to do about damage. */
+/** Who knows of logs, parts and receipts, and what to do about damage. */
 export interface Answers {
   records(peer: Peer, question: Of<"askRecords">): void;
   part(peer: Peer, question: Of<"askPart">): void;
+  receipts(peer: Peer, question: Of<"askReceipts">): void;
   vaultOf(log: Buffer): Buffer | undefined;
   /** told once of an object whose file here is not what its name says */
   damaged(name: Buffer): void;
@@ -80,6 +81,7 @@ export class Serving {
     if (question.type === "askLeaves") return this.#sendLeaves(peer, question);
     if (question.type === "askHeld") return this.#sendHeld(peer, question);
     if (question.type === "askRecords") return this.#answers.records(peer, question);
+    if (question.type === "askReceipts") return this.#answers.receipts(peer, question);
     return this.#answers.part(peer, question);
   }
 

@@ -114,6 +114,7 @@ const rooms: readonly fc.Arbitrary<RoomMessage>[] = [
   of("held", { request, bits: bytesArbitrary(0, 20) }),
   of("receipt", { bytes: bytesArbitrary(0, 90) }),
   bare("bye"),
+  of("askReceipts", { log: idArbitrary }),
 ];
 
 const knocks: fc.Arbitrary<Knock> = fc
@@ -171,7 +172,7 @@ test("random bytes give a message or a Problem, and nothing else", () => {
 });
 
 test("types of odd numbers that are not known are skipped, of even ones refused", () => {
-  const [doorTypes, roomTypes] = [7, 14];
+  const [doorTypes, roomTypes] = [7, 15];
   for (const [decode, most] of [
     [decodeDoor, doorTypes * 2],
     [decodeRoom, roomTypes * 2],

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seed } from "../support/store-home.js";
 import { World } from "./world.js";
+import { Play } from "./world-play.js";
 import { flawsOf, Seen, unrest } from "./world-truth.js";
 
 /** Four devices of three vaults: they join, save, are cut off, killed and started again. */
@@ -48,4 +49,17 @@ test("four devices: the same seed is the same world to the last message", async 
   const digest = await small(seed);
   t.diagnostic(`seed ${seed}: ${digest}`);
   assert.equal(await small(seed), digest);
+});
+
+test("a coop of twelve, from its founding to copies of homes", async (t) => {
+  const play = new Play({
+    seed,
+    vaults: [3, 2, 2, 1, 1],
+    foes: 3,
+    saves: 12,
+    kills: 4,
+    actMs: 20_000,
+    tell: (line) => t.diagnostic(line),
+  });
+  t.diagnostic(`seed ${seed}: ${await play.run()}`);
 });

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { toHex } from "../../src/base/bytes.js";
 import { type Keeper, openKeeper } from "../../src/host/keeper.js";
 import type { Head } from "../../src/format/message.js";
+import { decodeRevision } from "../../src/format/revision.js";
 import { Coop } from "../../src/swarm/coop.js";
 import type { PeerEvent } from "../../src/swarm/events.js";
 import { openVault, type Vault } from "../../src/vault/vault.js";
@@ -15,11 +16,19 @@ import { sketch } from "../support/revision.js";
 import type { SimSystem } from "./clock.js";
 import type { World } from "./world.js";
 
-/** A revision that was acknowledged, and what is in its one file. */
+/** A revision that was acknowledged: its tree, which may be told again under another id, and what is in its one file. */
 export interface Saved {
   readonly revision: Buffer;
+  readonly tree: string;
   readonly content: Buffer;
 }
+
+/** Ids of the trees of all revisions that a device knows. */
+export function treesOf({ store }: Vault): Set<string> {
+  return new Set([...store.catalogue.revisions()].map(({ body }) => treeOf(body)));
+}
+
+const treeOf = (body: Buffer): string => toHex(decodeRevision(body).root.tree?.id ?? Buffer.alloc(0));
 
 export class Device {
   readonly world: World;
@@ -35,10 +44,14 @@ export class Device {
   readonly cut = new Map<string, string>();
   /** a key of it is in the hands of somebody who means harm, so it may well be cut by others */
   hostile = false;
+  /** it was removed from the coop: what it saves is its own affair */
+  isOut = false;
   coop: Coop | undefined;
   keeper: Keeper | undefined;
   /** saves that have begun and not ended */
   saving = 0;
+  /** how far its clock is off, ms */
+  readonly #skewMs: number;
   #system: SimSystem | undefined;
   #vault: Vault | undefined;
   #saves = 0;
@@ -48,6 +61,7 @@ export class Device {
     this.name = name;
     this.path = path;
     this.entropy = entropy;
+    this.#skewMs = world.clock.between(-120_000, 120_000);
   }
 
   get isOpen(): boolean {
@@ -83,7 +97,7 @@ export class Device {
 
   async open(): Promise<void> {
     const { clock } = this.world;
-    this.#system = clock.system(this.name);
+    this.#system = clock.system(this.name, this.#skewMs);
     this.saving = 0;
     this.#vault = await clock.settled(openVault(this.path, this.system, (line) => this.#hear(line)));
     this.coop = Coop.open(this.vault);
@@ -171,9 +185,10 @@ export class Device {
       },
     };
     const revision = await sketch(vault, root, { fileset: this.name });
-    this.saved.push({ revision, content });
+    const tree = treeOf(vault.store.catalogue.revision(revision)?.body as Buffer);
+    if (!this.isOut) this.saved.push({ revision, tree, content });
     this.saving--;
-    world.clock.note(`${this.name} saved ${toHex(revision).slice(0, 8)}`);
+    world.clock.note(`${this.name} saved ${toHex(revision).slice(0, 8)}, tree ${tree.slice(0, 8)}`);
   }
 
   /** Begin to save, where it is open then; nobody waits for it. */

@@ -13,7 +13,7 @@ import { LogFile } from "../../src/store/log.js";
 import { objectFile } from "../../src/store/objects.js";
 import { NameHasher } from "../../src/format/leaves.js";
 import type { Coop } from "../../src/swarm/coop.js";
-import { type Device, filesIn } from "./world-device.js";
+import { type Device, filesIn, treesOf } from "./world-device.js";
 import type { World } from "./world.js";
 
 const logName = /^[0-9a-f]{64}$/;
@@ -216,22 +216,47 @@ function* flawsOfForks(device: Device): Generator<string> {
   }
 }
 
-/** What was acknowledged is there, on every device of the vault: the revision, and what is in its file. */
+/**
+ * What was acknowledged is known, and can be read, on every device of the vault. Only a device that has forked its own log
+ * may not know what it told in the branch which it has lost; then others keep that.
+ */
 async function losses(world: World, devices: readonly Device[]): Promise<string[]> {
   const flaws: string[] = [];
-  for (const writer of world.devices)
-    for (const device of devices) {
+  for (const device of devices) {
+    const trees = treesOf(device.vault);
+    const hasForked = device.ownHeads().some(({ frozen }) => frozen);
+    for (const writer of world.devices) {
       if (!device.entropy.equals(writer.entropy)) continue;
-      const { store } = device.vault;
-      for (const { revision, content } of writer.saved) {
-        const what = `${toHex(revision).slice(0, 8)}, saved by ${writer.name}`;
-        if (store.catalogue.revision(revision) === undefined) flaws.push(`${device.name} does not know ${what}`);
-        const id = keyedHash(idKeyOf(store.keyring.constants, "data"), content);
-        const read = world.clock.settled(store.reader.chunk("data", id));
-        const bytes = await read.catch((error: Error) => error.message);
-        if (typeof bytes === "string") flaws.push(`${device.name} cannot read ${what}: ${bytes}`);
-        else if (!bytes.equals(content)) flaws.push(`${device.name} reads something else in ${what}`);
+      for (const saved of writer.saved) {
+        const what = `tree ${saved.tree.slice(0, 8)}, saved by ${writer.name}`;
+        if (trees.has(saved.tree)) {
+          const flaw = await misread(device, saved.content);
+          if (flaw) flaws.push(`${device.name} reads ${what}: ${flaw}`);
+        } else if (!hasForked || !isKept(saved.revision, devices)) flaws.push(`${device.name} does not know ${what}`);
       }
     }
+  }
   return flaws;
+}
+
+async function misread(device: Device, content: Buffer): Promise<string | undefined> {
+  const { store } = device.vault;
+  const id = keyedHash(idKeyOf(store.keyring.constants, "data"), content);
+  try {
+    const bytes = await device.world.clock.settled(store.reader.chunk("data", id));
+    return bytes.equals(content) ? undefined : "other bytes";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Does any of these devices hold the record of this id, in a log that has two branches? */
+function isKept(record: Buffer, devices: readonly Device[]): boolean {
+  return devices.some(({ vault: { store } }) =>
+    store
+      .heads()
+      .filter(({ frozen }) => frozen)
+      .flatMap(({ log }) => store.recordsOf(log, 0n, Number.POSITIVE_INFINITY))
+      .some((bytes) => decodeRecord(bytes).id.equals(record)),
+  );
 }

@@ -7,6 +7,7 @@ import { cpSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { toHex } from "../../src/base/bytes.js";
+import { roles } from "../../src/format/coop.js";
 import { phraseKeys } from "../../src/format/keys.js";
 import { createCoop, joinCoop } from "../../src/swarm/new-coop.js";
 import { adoptCoop } from "../../src/swarm/coop-key.js";
@@ -145,9 +146,10 @@ export class World {
   }
 
   /** An open device takes an invite of an open admin's device. */
-  invite(by: Device, device: Device): void {
+  invite(by: Device, device: Device, asAdmin = false): void {
     if (by.coop === undefined) throw new Error(`${by.name} is in no coop`);
-    device.coop = joinCoop(device.vault, Buffer.from(by.coop.invite()));
+    const role = asAdmin ? roles.admin : roles.member;
+    device.coop = joinCoop(device.vault, Buffer.from(by.coop.invite({ role })));
     this.clock.note(`${by.name} invites ${device.name}`);
   }
 
@@ -196,6 +198,12 @@ export class World {
       await next.what();
     }
     if (end > this.clock.ms) await this.clock.run(end - this.clock.ms);
+  }
+
+  /** Live until nothing is planned any more. */
+  async livePlans(): Promise<void> {
+    for (let last = this.#plans.at(-1); last !== undefined; last = this.#plans.at(-1))
+      await this.live(Math.max(0, last.at - this.clock.ms));
   }
 
   /** Live until nothing is wrong any more, looking every so often; fails after `ms` with what is. */

@@ -19,6 +19,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { native } from "../../src/base/native.js";
 import { toHex } from "../../src/base/bytes.js";
+import type { System } from "../../src/base/system.js";
 import { phraseKeys } from "../../src/format/keys.js";
 import { defaultClass } from "../../src/format/listing.js";
 import { type Head, decodeRoom, encodeRoom, type RoomMessage } from "../../src/format/message.js";
@@ -266,9 +267,19 @@ function pathOf(fd: string): string {
   }
 }
 
-/** One link of somebody who is admitted like anybody, and says what it likes. */
+/** What an impostor is made of: the open home of a member that no other process uses. */
+export interface Mask {
+  /** on the network */
+  readonly name: string;
+  readonly vault: Vault;
+  readonly coop: Coop | undefined;
+  readonly system: System;
+  readonly world: { readonly net: SimNetwork };
+}
+
+/** Links of somebody who is admitted like anybody, and says what it likes. */
 export class Impostor {
-  readonly machine: Machine;
+  readonly machine: Mask;
   readonly network: Network;
   readonly heard: (RoomMessage | { readonly type: "unknown" })[] = [];
   readonly links: Link[] = [];
@@ -276,9 +287,11 @@ export class Impostor {
   readonly ends: (string | undefined)[] = [];
   /** the answer to a message, as soon as it comes */
   onMessage: (message: RoomMessage, say: (answer: RoomMessage) => void) => void = () => {};
+  /** what it says first, on each link */
+  onOpen: (say: (message: RoomMessage) => void) => void = () => {};
   keeps = true;
 
-  constructor(machine: Machine) {
+  constructor(machine: Mask) {
     this.machine = machine;
     this.network = machine.world.net.open(machine.name);
     this.network.onConnection((connection) => this.#take(connection));
@@ -314,7 +327,7 @@ export class Impostor {
       {
         onKnock: (bytes) => act(admission.onKnock(bytes)),
         onDoor: (bytes) => act(admission.onDoor(bytes)),
-        onRoomOpen: () => {},
+        onRoomOpen: () => this.onOpen((message) => link.sendRoom(encodeRoom(message))),
         onRoom: (bytes) => {
           const message = decodeRoom(Buffer.from(bytes));
           this.heard.push(message);

@@ -136,6 +136,7 @@ const rooms: readonly (readonly [string, messages.RoomMessage])[] = [
   ["a receipt", { type: "receipt", bytes: Buffer.from("receipt") }],
   ["good-bye", { type: "bye" }],
   ["good-bye, with a field", { type: "bye", fields }],
+  ["say again what you hold of a log", { type: "askReceipts", log: low }],
 ];
 
 /** One file for each type of message, so that each has its hostile ones. */
@@ -359,6 +360,7 @@ export const coopPlains: readonly Plain[] = [
     ],
     receipt: ["26 ‖ receipt blob", (bytes) => [["64 KiB and a byte announced", changed(bytes, 1, [0x81, 0x80, 4], 1)]]],
     bye: ["28"],
+    askReceipts: ["30 ‖ log 32"],
   }),
 ];
 
