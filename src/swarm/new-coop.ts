@@ -12,6 +12,7 @@ import type { CoopConfig } from "../vault/config.js";
 import { Coop } from "./coop.js";
 import { type CoopOwner, readCoopKeys, sealMarkBytes } from "./coop-key.js";
 import { foundRecord, itself } from "./speech.js";
+import { shown } from "./who.js";
 
 export interface NewCoop {
   readonly name: string;
@@ -71,5 +72,5 @@ function configure(owner: CoopOwner, settings: CoopConfig): void {
 
 function alreadyIn(coop: Coop): Problem {
   const waits = coop.isMember ? "" : " (it waits for one of its admins)";
-  return new Problem("refused", `this home is in the coop "${coop.name}" already${waits}`);
+  return new Problem("refused", `this home is in the coop "${shown(coop.name)}" already${waits}`);
 }

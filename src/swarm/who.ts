@@ -4,6 +4,7 @@
  */
 import { toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
+import { escapeForTerminal } from "../base/units.js";
 import { roles } from "../format/coop.js";
 import type { refuseReasons } from "../format/message.js";
 import type { CoopState, Member } from "./members.js";
@@ -12,10 +13,15 @@ const shownDigits = 12;
 /** A shorter beginning of a key names nobody. */
 const leastDigits = 4;
 
+/** What others chose, for one line on a screen. */
+export function shown(text: string): string {
+  return escapeForTerminal(Buffer.from(text));
+}
+
 /** Label and the beginning of the key. */
 export function nameOf({ label, device }: { readonly label: string; readonly device: Buffer }): string {
   const digits = toHex(device).slice(0, shownDigits);
-  return label === "" ? digits : `${label} (${digits})`;
+  return label === "" ? digits : `${shown(label)} (${digits})`;
 }
 
 /**
@@ -55,7 +61,7 @@ export function noAdmin(coop: { readonly name: string; readonly state: CoopState
     admins.length === 0
       ? "no admin's device was met yet"
       : `these can: ${admins.slice(0, 4).map(nameOf).join(", ")}${admins.length > 4 ? " …" : ""}`;
-  return new Problem("refused", `this device is no admin of the coop "${coop.name}" and cannot ${what}; ${who}`);
+  return new Problem("refused", `this device is no admin of the coop "${shown(coop.name)}" and cannot ${what}; ${who}`);
 }
 
 /** Why somebody was refused, in one line: what `by` says of the other. */

@@ -14,6 +14,7 @@ import { Coop } from "../../src/swarm/coop.js";
 import { adoptCoop, coopKeyPath, readCoopKeys } from "../../src/swarm/coop-key.js";
 import { admits } from "../../src/swarm/members.js";
 import { createCoop, joinCoop } from "../../src/swarm/new-coop.js";
+import { foundRecord, itself } from "../../src/swarm/speech.js";
 import { workFolder } from "../support/store-home.js";
 import { admitted, end, meet, type TestDevice, World } from "./coop-given.js";
 
@@ -99,6 +100,21 @@ test("joining writes the invite's bootstrap nodes where config.toml names none",
   writeFileSync(eve.home.config, '[coop]\nbootstrap = ["10.9.9.9:1"]\n');
   eve.join(coop.invite({ bootstrap: ["10.0.0.6:2"] }));
   assert.deepEqual(eve.config().coop.bootstrap, ["10.9.9.9:1"]);
+});
+
+test("what others call themselves and their coop stands in one line, whatever it is", () => {
+  const world = new World(48);
+  const ann = world.device("ann");
+  const speaker = { keyring: ann.keyring, label: "an\u001b[31mn\nx", system: world };
+  const key = world.random(32);
+  const founding = foundRecord(speaker, undefined, "ba\u001b[2Jrn\nx", key);
+  const keys = { id: founding.id, name: "", keys: [key], pending: undefined, sealed: Buffer.alloc(16) };
+  const coop = Coop.begin(ann, keys, [founding], [itself(speaker)]);
+  const bob = world.device("bob");
+  const its = bob.join(coop.invite());
+  admitted(meet(end(bob, its), end(ann, coop)));
+  assert.throws(() => its.invite(), problem("refused", /^[ -~\u2026]+$/));
+  assert.throws(() => bob.join(coop.invite()), problem("refused", /^[ -~]+$/));
 });
 
 test("who is no admin is told who is", () => {

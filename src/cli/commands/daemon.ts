@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { escapeForTerminal } from "../../base/units.js";
 import type { Coop } from "../../swarm/coop.js";
 import { type Invocation, withCommon, withVault } from "../invocation.js";
 import { notifyReady } from "../notify.js";
@@ -41,7 +42,8 @@ export function registerDaemon(program: Command, invocation: Invocation): void {
           ready: (coop) => {
             farm = coop;
             const name = coop.pending?.name ?? coop.name;
-            log(`ready, in coop ${name}, through ${describeBootstrap(reach.bootstrap)}`);
+            const shown = escapeForTerminal(Buffer.from(name));
+            log(`ready, in coop ${shown}, through ${describeBootstrap(reach.bootstrap)}`);
             if (options.json)
               output.json({
                 event: "ready",
@@ -50,7 +52,7 @@ export function registerDaemon(program: Command, invocation: Invocation): void {
                 coop: coop.id.toString("hex"),
                 device: vault.device.toString("hex"),
               });
-            else output.line(`ready ${name}`);
+            else output.line(`ready ${shown}`);
             notifyReady(env);
           },
         });
