@@ -2,7 +2,7 @@
  * How a home comes into a coop: it founds one, or keeps an invite to one.
  * @module
  */
-import { sameBytes } from "../base/bytes.js";
+import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import { isName } from "../base/units.js";
 import { decodeInvite } from "../format/invite.js";
@@ -27,7 +27,7 @@ export function createCoop(owner: CoopOwner, { name, bootstrap, listen }: NewCoo
   if (!isName(name))
     throw new Problem("usage", `coop name ${JSON.stringify(name)}: 1–64 of A-Z a-z 0-9 . _ -, first a letter or digit`);
   const present = Coop.open(owner);
-  if (present !== undefined) throw alreadyIn(present);
+  if (present !== undefined && !isLeft(present, owner)) throw alreadyIn(present);
   const { system, host } = owner;
   const { keyring } = owner.store;
   configure(owner, { ...(bootstrap?.length ? { bootstrap } : {}), ...(listen ? { listen } : {}) });
@@ -46,8 +46,8 @@ export function joinCoop(owner: CoopOwner, file: Uint8Array): Coop {
   const invite = decodeInvite(file);
   const present = Coop.open(owner);
   if (present?.isMember) throw alreadyIn(present);
-  const waits = present?.pending !== undefined;
-  if (present && !waits && !sameBytes(present.id, invite.coop)) throw alreadyIn(present);
+  const isFree = present === undefined || present.pending !== undefined || isLeft(present, owner);
+  if (!isFree && !sameBytes(present.id, invite.coop)) throw alreadyIn(present);
   const { system } = owner;
   if (invite.expires <= system.now())
     throw new Problem("refused", "the coop key file has expired; ask an admin of the coop for a new one");
@@ -64,6 +64,15 @@ export function joinCoop(owner: CoopOwner, file: Uint8Array): Coop {
     sealed: Buffer.alloc(sealMarkBytes),
   };
   return Coop.begin(owner, keys, [], []);
+}
+
+/**
+ * Is nothing left of this coop for this home: it was removed, or has the key out of its capsule alone and has met nobody,
+ * because the others may be gone, or may have gone on in another one?
+ */
+function isLeft({ pending, state }: Coop, { store }: CoopOwner): boolean {
+  const isAlone = pending === undefined && state.members.size === 0;
+  return isAlone || state.removed.has(toHex(store.keyring.device.publicKey));
 }
 
 function configure(owner: CoopOwner, settings: CoopConfig): void {

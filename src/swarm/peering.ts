@@ -174,7 +174,7 @@ export class Peering {
     const { device, remote } = peer;
     const { vault, label, keeps, recovering } = remote;
     this.#emit({ type: "peer-up", device, vault, keeps, recovering });
-    if (this.#room.takes && recovering === undefined)
+    if (this.#room.gives && recovering === undefined)
       this.#tolerant(() => {
         const seen = this.#room.system.now();
         this.#room.store.ledger.notePeer(device, { vault, label, keeps, seen, fields: noFields });

@@ -157,7 +157,8 @@ export class Receipts {
       if (!sameBytes(receipt.holder, peer.device)) violation("it sent the receipt of another device");
       if (!sameBytes(receipt.vault, this.#room.vault.id)) violation("it sent a receipt for another vault");
       checkReceipt(receipt);
-      if (!this.#room.takes) return;
+      // While it recovers by the phrase anybody may pose as a peer: only what members sign counts.
+      if (!this.#room.gives) return;
       this.#seeAhead(peer, receipt);
       if (!this.#room.store.ledger.addReceipt(receipt)) return;
       this.#room.emit({ type: "receipt", device: peer.device, log: receipt.log, names: receipt.names.length });

@@ -56,10 +56,10 @@ export function openCapsule(phrase: PhraseKeys, rootPart: Buffer, deviceParts: I
   const bootstrap = new Set<string>();
   const peers = new Map<string, Buffer>();
   const parts = new Map([["root", rootPart]]);
-  for (const bytes of deviceParts) {
-    const part = deviceSecrets(phrase, head.rootPublic, bytes);
-    if (part === undefined) continue;
-    parts.set(toHex(part.device), bytes);
+  const opened = [...deviceParts].flatMap((bytes) => deviceSecrets(phrase, head.rootPublic, bytes) ?? []);
+  // The device that came last knows best where the others are: its coop, its nodes and its peers come first.
+  for (const part of opened.sort((a, b) => Number(b.issued - a.issued))) {
+    parts.set(toHex(part.device), part.bytes);
     for (const one of part.secrets.epochs) if (!epochs.has(one.number)) epochs.set(one.number, one);
     for (const coop of part.secrets.coops) coops.set(toHex(coop.id) + toHex(coop.key), coop);
     for (const address of part.secrets.bootstrap) bootstrap.add(address);
@@ -83,10 +83,11 @@ function deviceSecrets(
   phrase: PhraseKeys,
   rootPublic: Buffer,
   bytes: Buffer,
-): { device: Buffer; secrets: DeviceSecrets } | undefined {
+): { device: Buffer; issued: bigint; bytes: Buffer; secrets: DeviceSecrets } | undefined {
   try {
     const part = readDevicePart(bytes, rootPublic);
-    return { device: part.certificate.device, secrets: openDevicePart(phrase, part) };
+    const { device, issued } = part.certificate;
+    return { device, issued, bytes, secrets: openDevicePart(phrase, part) };
   } catch (error) {
     if (error instanceof Problem) return undefined;
     throw error;

@@ -89,6 +89,30 @@ test("what keeps a home from founding or joining, in one line each", () => {
   assert.throws(() => bob.found(), problem("refused", /"barn" already \(it waits for one of its admins\)/));
 });
 
+test("a coop that this home is out of, or knows out of the capsule alone, keeps it from no other", () => {
+  const { ann, coop, others, world } = grown(49, "bob", "eve");
+  const [bob, eve] = others as [(typeof others)[0], (typeof others)[0]];
+  const shed = world.device("tom").found("shed");
+  assert.throws(() => bob.device.join(shed.invite()), problem("refused", /"barn" already/));
+  for (const { device } of [bob, eve]) coop.remove(device.host);
+  for (const { device, coop: its } of [bob, eve]) {
+    // It hears of it by what it missed, at the latest from whoever refuses it.
+    its.accept(coop.recordsAfter(its.heads()).flatMap(({ records }) => records));
+    assert.ok(its.state.removed.has(toHex(device.key)));
+  }
+  bob.device.join(shed.invite());
+  assert.deepEqual([bob.device.coop().id, bob.device.coop().pending === undefined], [shed.id, false]);
+  assert.ok(eve.device.found("stable").isMember);
+  const further = world.device("further", ann.vault);
+  adoptCoop(
+    further.home,
+    coop.id,
+    coop.keys.map(({ key }) => key),
+  );
+  further.join(shed.invite());
+  assert.deepEqual(further.coop().id, shed.id);
+});
+
 test("joining writes the invite's bootstrap nodes where config.toml names none", () => {
   const world = new World(12);
   const ann = world.device("ann");

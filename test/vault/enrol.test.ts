@@ -7,6 +7,7 @@ import { type TestContext, test } from "node:test";
 import { Problem } from "../../src/base/errors.js";
 import { realSystem } from "../../src/base/system.js";
 import { openDevicePart, readDevicePart, sealDevicePart } from "../../src/format/capsule.js";
+import { certify } from "../../src/format/certificate.js";
 import { noFields } from "../../src/format/fields.js";
 import { newEpoch, phraseKeys } from "../../src/format/keys.js";
 import { recordTypes } from "../../src/format/record.js";
@@ -133,6 +134,22 @@ test("the parts' union: every epoch and coop, whatever other parts say; what is 
   assert.deepEqual(capsule.vault, vault);
   assert.throws(() => openCapsule(phraseKeys(realSystem.random(32)), root, []), code("phrase"));
   assert.throws(() => openCapsule(phrase, Buffer.from("no part"), []), code("format"));
+});
+
+test("where several devices tell of different coops, the one that came last is believed first", (t) => {
+  const { phrase, root, own } = given(t);
+  const capsule = openCapsule(phrase, root, [own]);
+  const coops = [1n, 3n, 2n].map((issued) => ({ issued, id: realSystem.random(32), key: realSystem.random(32) }));
+  const parts = coops.map(({ issued, id, key }) => {
+    const device = signingKeyOf(realSystem.random(32));
+    const certificate = certify(capsule.root, device.publicKey, 3, issued);
+    const secrets = { epochs: [], coops: [{ id, key }], bootstrap: [], peers: [], fields: noFields };
+    return sealDevicePart(device, certificate, phrase.recoveryPublic, 1n, secrets, realSystem.random);
+  });
+  assert.deepEqual(
+    openCapsule(phrase, root, parts).coops.map(({ id }) => id),
+    [coops[1]?.id, coops[2]?.id, coops[0]?.id],
+  );
 });
 
 test("cut short anywhere before vault.key, it can be run again; a home with something in it is left alone", async (t) => {
