@@ -182,4 +182,6 @@ export const swarm = {
   recordAsks: 8,
   /** between two statements to one peer of what is held or new */
   statementMs: 1_000,
+  /** between two full statements that one peer has asked for */
+  restateMs: 10_000,
 } as const;

@@ -27,6 +27,8 @@ export class Receipts {
   readonly #pages = new Map<Peer, Page[]>();
   /** logs of which a peer has signed for more than we know, by hex, and up to which record it knew them */
   readonly #ahead = new Map<Peer, Map<string, bigint>>();
+  /** logs that a peer asked to be stated again, too soon after the last time */
+  readonly #later = new Map<Peer, { readonly logs: Map<string, Buffer>; cancel(): void }>();
   /** of the last statement, in ns: each has a later one, whatever the clock does */
   #last = 0n;
   #cancel: (() => void) | undefined;
@@ -56,6 +58,8 @@ export class Receipts {
     this.#full.delete(peer);
     this.#pages.delete(peer);
     this.#ahead.delete(peer);
+    this.#later.get(peer)?.cancel();
+    this.#later.delete(peer);
   }
 
   /** A log is known as far as whoever signed for more of it: now that can be counted, so it is asked for once more. */
@@ -75,8 +79,27 @@ export class Receipts {
     const full = this.#full.get(peer);
     if (scope === undefined || full === undefined || !sameBytes(scope, peer.remote.vault as Buffer)) return;
     if (this.#room.store.isOwn(log) || full.some((other) => sameBytes(other, log))) return;
+    const later = this.#later.get(peer);
+    if (later !== undefined) {
+      later.logs.set(toHex(log), log);
+      return;
+    }
+    this.#rest(peer);
     full.push(log);
     this.drained(peer);
+  }
+
+  /** A statement in full looks at every object of a log: who asks for them again and again gets them now and then. */
+  #rest(peer: Peer): void {
+    const logs = new Map<string, Buffer>();
+    const cancel = this.#room.system.after(swarm.restateMs, () => {
+      this.#later.delete(peer);
+      if (logs.size === 0) return;
+      this.#rest(peer);
+      this.#full.get(peer)?.push(...logs.values());
+      this.drained(peer);
+    });
+    this.#later.set(peer, { logs, cancel });
   }
 
   /** A log is known further, or an object of it is on the disk. */
@@ -124,7 +147,9 @@ export class Receipts {
         const log = full.shift();
         if (log === undefined) return;
         const names = this.#room.store.ledger.heldOf(log).map(({ name }) => name);
-        pages.unshift(...pagesOf(log, names, true));
+        // What waits of an earlier statement may name what is not here any more.
+        const others = pages.filter((page) => !sameBytes(page.log, log));
+        pages.splice(0, pages.length, ...pagesOf(log, names, true), ...others);
       }
       const page = pages.shift();
       if (page !== undefined) this.#send(peer, page);
@@ -179,6 +204,7 @@ export class Receipts {
 
   close(): void {
     this.#cancel?.();
+    for (const { cancel } of this.#later.values()) cancel();
   }
 }
 
