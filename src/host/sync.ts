@@ -13,6 +13,7 @@ import type { PeerEvent } from "../swarm/events.js";
 import type { Vault } from "../vault/vault.js";
 import { type Copies, CopyCounter, countCopies } from "./copies.js";
 import { Presences } from "./daemon.js";
+import type { Settled } from "../swarm/peering.js";
 import { coopOf, type Keeper, type KeeperOptions, openKeeper } from "./keeper.js";
 import { endPresence, presenceOf } from "./presence.js";
 
@@ -206,17 +207,20 @@ async function untilCopied(
   const { met } = run;
   const began = system.now();
   const sinceMs = (): number => Number((system.now() - began) / 1_000_000n);
-  const isDone = (): boolean => {
-    const { copies, wanted } = run.now();
-    return copies.whole === copies.revisions && wanted === 0;
+  const isCopied = (): boolean => {
+    const { copies } = run.now();
+    return copies.whole === copies.revisions;
   };
+  const isDone = (): boolean => isCopied() && run.now().wanted === 0;
   let last = "";
   for (let still = 0; still < waitMs && !options.stop.aborted; still += stepMs) {
     vault.store.refresh();
-    if (isDone() && met.peers.size > 0) {
-      // What those who are there know has to be heard, and what this machine has signed has to reach them.
-      await settledWithin(vault, keeper, options, othersMs);
-      if (isDone()) return;
+    if (isCopied() && met.peers.size > 0) {
+      // What those who are there know has to be heard, and what this machine has signed has to reach them. What is wanted
+      // of a machine that is away is nothing to wait for.
+      const { taken } = await settledWithin(vault, keeper, options, othersMs);
+      if (isDone() || (taken && isCopied())) return;
+      still += othersMs;
     }
     // Nobody is there, and nobody is needed.
     if (isDone() && coop.pending === undefined && sinceMs() >= (options.lookMs ?? lookMs)) return;
@@ -232,13 +236,13 @@ async function untilCopied(
     throw nobody({ ...options, lookMs: sinceMs() }, coop, met.refused);
 }
 
-async function settledWithin(vault: Vault, keeper: Keeper, options: SyncOptions, ms: number): Promise<void> {
+async function settledWithin(vault: Vault, keeper: Keeper, options: SyncOptions, ms: number): Promise<Settled> {
   const enough = new AbortController();
   const stop = (): void => enough.abort();
   const cancel = vault.system.after(ms, stop);
   options.stop.addEventListener("abort", stop);
   try {
-    await keeper.peering.settled(stillMs, enough.signal);
+    return await keeper.peering.settled(stillMs, enough.signal);
   } finally {
     cancel();
     options.stop.removeEventListener("abort", stop);
@@ -265,7 +269,8 @@ async function watch(vault: Vault, options: SyncOptions, run: Run): Promise<Sync
     const { copies, wanted } = progress;
     const fewest = least(vault, copies);
     const enough = options.waitMs === undefined ? seen > 0 && fewest >= peers : copies.whole === copies.revisions;
-    if (wanted === 0 && enough) return progress;
+    // What does not come while nothing moves is with nobody who is there.
+    if (enough && (wanted === 0 || still >= stillMs)) return progress;
     const state = [copies.revisions, copies.whole, copies.safe, wanted, fewest].join();
     if (state !== last) still = 0;
     last = state;

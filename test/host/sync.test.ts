@@ -117,6 +117,30 @@ test("sync --wait: until there are copies enough; where there never are, it give
   assert.ok(clock.ms - before < 20_000);
 });
 
+test("sync --wait does not wait for what only a machine has that is away", async (t) => {
+  const all = (await barn(t, "ann", "bob", "carl", "dave")) as [World, Machine, Machine, Machine, Machine];
+  const [world, ann, bob, carl, dave] = all;
+  await save(ann, "one");
+  await save(dave, "of which the others know no more than the record");
+  for (const { log } of dave.ownHeads())
+    ann.vault.store.acceptRecords(log, dave.vault.store.recordsOf(log, 0n, 1e5), () => true);
+  assert.ok(ann.vault.store.ledger.wantedCount() > 0);
+  bob.start();
+  carl.start();
+  const before = world.clock.ms;
+  const done = await world.clock.settled(sync(ann.vault, syncOptions(ann, { waitMs: 600_000 })));
+  assert.ok(done.wanted > 0 && done.copies.whole === 1);
+  assert.ok(world.clock.ms - before < 60_000, `${world.clock.ms - before} ms`);
+  const stop = new AbortController();
+  const daemon = runDaemon(ann.vault, { ...options(ann), stop: stop.signal, ready: () => {} });
+  await world.until(() => (presenceOf(ann.vault.home)?.connected.length ?? 0) === 2, "the daemon has met them");
+  const began = world.clock.ms;
+  assert.ok((await world.clock.settled(sync(ann.vault, syncOptions(ann, { waitMs: 600_000 })))).watched);
+  assert.ok(world.clock.ms - began < 60_000, `${world.clock.ms - began} ms beside the daemon`);
+  stop.abort();
+  await world.clock.settled(daemon);
+});
+
 test("sync --wait of a machine that has saved nothing: it meets the others, takes what is theirs, and signs for it", async (t) => {
   const [world, ann, bob] = (await barn(t, "ann", "bob")) as [World, Machine, Machine];
   const revision = await save(ann, "for bob to keep");
