@@ -85,9 +85,14 @@ export class Gathering {
     if (view === undefined) return;
     view.asked.clear();
     view.parts.clear();
-    const isTrue = [...view.heads].some(([key, { seq, id }]) => this.#logs.get(key)?.has(seq, id));
     // Anybody may come, under another name each time, and leave a claim behind.
-    if (this.#peers.size > peersAtMost && !isTrue) this.#peers.delete(peer);
+    if (this.#peers.size > peersAtMost && !this.isTrue(peer)) this.#peers.delete(peer);
+  }
+
+  /** Has anything that this peer told of a log turned out to be so? */
+  isTrue(peer: string): boolean {
+    const heads = this.#peers.get(peer)?.heads ?? [];
+    return [...heads].some(([key, { seq, id }]) => this.#logs.get(key)?.has(seq, id));
   }
 
   /** What a peer says, and what to say to it. */

@@ -96,7 +96,8 @@ class Seeker {
   readonly #system: System;
   /** of this run only: a recovering machine is nobody yet */
   readonly #device;
-  readonly #links = new Set<Link>();
+  /** oldest first; whether what was told over it has turned out to be true */
+  readonly #links = new Map<Link, () => boolean>();
   readonly #asked = new Set<string>();
   #greeting = 0;
 
@@ -117,7 +118,7 @@ class Seeker {
   }
 
   meet(connection: Connection, avoid: () => void): void {
-    if (this.#links.size >= linksAtMost) {
+    if (this.#links.size >= linksAtMost && !this.#makeRoom()) {
       connection.stream.destroy();
       return;
     }
@@ -188,10 +189,21 @@ class Seeker {
       this.#system,
     );
     inTime = link.closeAfter(admissionMs, "it did not say who it is in time");
-    this.#links.add(link);
+    this.#links.set(link, () => peer !== undefined && this.gathering.isTrue(peer));
+  }
+
+  /** Anybody may be there who says nothing, or nothing true: the oldest of them gives way. */
+  #makeRoom(): boolean {
+    for (const [link, isTrue] of this.#links) {
+      if (isTrue()) continue;
+      this.#links.delete(link);
+      link.close("others are waiting");
+      return true;
+    }
+    return false;
   }
 
   close(): void {
-    for (const link of this.#links) link.close();
+    for (const link of this.#links.keys()) link.close();
   }
 }

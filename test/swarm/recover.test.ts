@@ -9,6 +9,11 @@ import { recordTypes } from "../../src/format/record.js";
 import { fetchMetadata, newestSeen } from "../../src/host/recovery.js";
 import { Admission } from "../../src/swarm/admission.js";
 import { Coop } from "../../src/swarm/coop.js";
+import { coopEpochId } from "../../src/format/coop.js";
+import { encodeDoor } from "../../src/format/message.js";
+import { signingKeyOf } from "../../src/format/sign.js";
+import { identityOf } from "../../src/swarm/identity.js";
+import { linkKeysOf, memberKnock } from "../../src/swarm/knock.js";
 import { Link } from "../../src/swarm/link.js";
 import { type Recovered, type RecoverEvent, type RecoverOptions, recover } from "../../src/swarm/recover.js";
 import { patience } from "../../src/swarm/seek.js";
@@ -249,4 +254,45 @@ test("a coop whose key is not known any more lets nobody in: metadata comes by t
   }
   await world.clock.settled(bob.peering?.close() ?? Promise.resolve());
   assert.equal(await fetched(world, vault, told), of);
+});
+
+test("strangers under the recovery topic, however many, keep nobody who holds the vault from being heard", async (t) => {
+  const [world, ann, bob] = (await given(t, "ann", "bob")) as [World, Machine, Machine];
+  await save(ann, "what is to come back");
+  await meet(world, ann, bob);
+  const { topic } = phraseKeys(ann.entropy);
+  for (let i = 0; i < 80; i++) {
+    const network = world.net.open(`stranger-${i}`);
+    const device = signingKeyOf(world.clock.bytes(32));
+    const self = { device, certificate: undefined, rootPublic: undefined, label: "", keeps: true };
+    network.onConnection((connection) => {
+      const keys = linkKeysOf(connection);
+      const key = world.clock.bytes(32);
+      const knock = memberKnock([{ id: coopEpochId(key), key }], connection.initiator, keys);
+      const ignore = (): void => {};
+      const link = Link.attach(
+        connection,
+        knock,
+        {
+          onKnock: () => {
+            link.sendDoor(encodeDoor(identityOf(self, connection.initiator, keys)));
+            link.sendDoor(encodeDoor({ type: "admit" }));
+            link.openRoom();
+          },
+          onDoor: ignore,
+          onRoomOpen: ignore,
+          onRoom: ignore,
+          onDrain: ignore,
+          onClose: ignore,
+        },
+        world.clock.system(`stranger-${i}`),
+      );
+    });
+    network.join(topic, { announce: true, lookup: false });
+  }
+  world.clock.after(15_000, "bob comes", () => void bob.start());
+  const told = options(world, ann, "new");
+  const { vault } = await world.clock.settled(recover(told.options));
+  assert.equal([...allRevisions(vault.store.catalogue)].length, 1);
+  await world.clock.settled(vault.close());
 });
