@@ -8,7 +8,7 @@ import { Problem } from "../base/errors.js";
 import { swarm } from "../base/limits.js";
 import type { System } from "../base/system.js";
 import { noFields } from "../format/fields.js";
-import type { SigningKey } from "../format/sign.js";
+import { type SigningKey, signingKeyOf } from "../format/sign.js";
 import type { Source } from "../store/source.js";
 import type { Say } from "../store/store.js";
 import type { Vault } from "../vault/vault.js";
@@ -155,19 +155,13 @@ export class Peering {
 
   #admission(connection: Connection): Admission {
     const { vault, coop, system, role, recovery } = this.#options;
-    const { device, certificate, rootPublic } = vault.store.keyring;
-    return new Admission({
-      connection,
-      system,
-      device,
-      certificate,
-      rootPublic,
-      label: vault.host,
-      keeps: role === "keeper",
-      coop,
-      rootParts: (slotPublic) => this.#flow.parts.vaultOfSlot(slotPublic),
-      ...(recovery && { recovery: { slot: recovery.slot } }),
-    });
+    const rootParts = (slotPublic: Buffer): Buffer | undefined => this.#flow.parts.vaultOfSlot(slotPublic);
+    const common = { connection, system, coop, keeps: role === "keeper", rootParts };
+    if (recovery === undefined) return new Admission({ ...common, ...vault.store.keyring, label: vault.host });
+    // Under the recovery topic anybody may be met, and the slot key is all that a holder asks for: it is nobody there.
+    const device = signingKeyOf(system.random(32));
+    const nobody = { device, certificate: undefined, rootPublic: undefined, label: "" };
+    return new Admission({ ...common, ...nobody, recovery: { slot: recovery.slot } });
   }
 
   #up(peer: Peer): void {

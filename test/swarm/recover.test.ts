@@ -10,7 +10,7 @@ import { fetchMetadata, newestSeen } from "../../src/host/recovery.js";
 import { Admission } from "../../src/swarm/admission.js";
 import { Coop } from "../../src/swarm/coop.js";
 import { coopEpochId } from "../../src/format/coop.js";
-import { encodeDoor } from "../../src/format/message.js";
+import { decodeDoor, encodeDoor, type Identity } from "../../src/format/message.js";
 import { signingKeyOf } from "../../src/format/sign.js";
 import { identityOf } from "../../src/swarm/identity.js";
 import { linkKeysOf, memberKnock } from "../../src/swarm/knock.js";
@@ -254,6 +254,48 @@ test("a coop whose key is not known any more lets nobody in: metadata comes by t
   }
   await world.clock.settled(bob.peering?.close() ?? Promise.resolve());
   assert.equal(await fetched(world, vault, told), of);
+});
+
+test("under the recovery topic a machine shows nobody who it is, before it is enrolled and after", async (t) => {
+  const [world, ann] = (await given(t, "ann")) as [World, Machine];
+  const { topic } = phraseKeys(ann.entropy);
+  const shown: Identity[] = [];
+  const network = world.net.open("stranger");
+  const self = {
+    device: signingKeyOf(world.clock.bytes(32)),
+    certificate: undefined,
+    rootPublic: undefined,
+    label: "",
+    keeps: true,
+  };
+  network.onConnection((connection) => {
+    const keys = linkKeysOf(connection);
+    const key = world.clock.bytes(32);
+    const knock = memberKnock([{ id: coopEpochId(key), key }], connection.initiator, keys);
+    const ignore = (): void => {};
+    const link = Link.attach(
+      connection,
+      knock,
+      {
+        onKnock: () => link.sendDoor(encodeDoor(identityOf(self, connection.initiator, keys))),
+        onDoor: (bytes) => {
+          const message = decodeDoor(bytes);
+          if (message.type === "identity") shown.push(message);
+        },
+        onRoomOpen: ignore,
+        onRoom: ignore,
+        onDrain: ignore,
+        onClose: ignore,
+      },
+      world.clock.system("stranger"),
+    );
+  });
+  network.join(topic, { announce: true, lookup: false });
+  ann.start("recovering");
+  await world.until(() => shown.length > 0, "it answers");
+  const [said] = shown;
+  assert.deepEqual([said?.certificate, said?.rootPublic, said?.fields ?? []], [undefined, undefined, []]);
+  assert.ok(!said?.device.equals(ann.vault.device));
 });
 
 test("strangers under the recovery topic, however many, keep nobody who holds the vault from being heard", async (t) => {
