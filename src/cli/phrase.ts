@@ -5,7 +5,7 @@
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { Problem, systemProblem } from "../base/errors.js";
+import { errnoOf, Problem, systemProblem } from "../base/errors.js";
 import { entropyOf } from "../format/keys.js";
 import type { Invocation } from "./invocation.js";
 
@@ -36,6 +36,8 @@ function readStart(file: string): string {
       closeSync(fd);
     }
   } catch (error) {
+    if (errnoOf(error) === "ENOENT")
+      throw new Problem("io", `cannot read the recovery phrase: there is no file ${file}`);
     throw systemProblem("cannot read the recovery phrase", error);
   }
 }

@@ -67,11 +67,17 @@ export function peersOf(vault: Vault, coop: Coop): PeerRow[] {
 /** Bytes that lie here for each other device, by the hex of its key. */
 function hostedHere(vault: Vault): Map<string, number> {
   const bytes = new Map<string, number>();
+  /** two logs of a device may list the same object: it lies here once */
+  const seen = new Set<string>();
   for (const { log, device } of vault.store.heads()) {
     if (device.equals(vault.device)) continue;
     const key = toHex(device);
-    const sum = vault.store.ledger.heldOf(log).reduce((all, { length }) => all + length, 0);
-    bytes.set(key, (bytes.get(key) ?? 0) + sum);
+    for (const { name, length } of vault.store.ledger.heldOf(log)) {
+      const once = `${key} ${name.toString("latin1")}`;
+      if (seen.has(once)) continue;
+      seen.add(once);
+      bytes.set(key, (bytes.get(key) ?? 0) + length);
+    }
   }
   return bytes;
 }

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import type { Command } from "commander";
-import { systemProblem } from "../../base/errors.js";
+import { errnoOf, Problem, systemProblem } from "../../base/errors.js";
 import { format } from "../../base/limits.js";
 import { escapeForTerminal } from "../../base/units.js";
 import { type Invocation, withCommon, withVault } from "../invocation.js";
@@ -52,6 +52,7 @@ async function readKey(file: string): Promise<Buffer> {
       if (length > format.inviteBytes) break;
     }
   } catch (error) {
+    if (errnoOf(error) === "ENOENT") throw new Problem("io", `cannot read the key: there is no file ${file}`);
     throw systemProblem(`cannot read the key from ${file === "-" ? "stdin" : file}`, error);
   }
   return Buffer.concat(parts);

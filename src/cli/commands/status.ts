@@ -68,7 +68,7 @@ function coopFacts({ id, name, pending, peers, connected }: CoopStatus): Record<
 
 function coopLine({ name, pending, peers, connected }: CoopStatus): string {
   const shown = escapeForTerminal(Buffer.from(name));
-  if (pending) return `in coop ${shown}: not let in yet, no admin's machine was met since this one joined`;
+  if (pending) return `in coop ${shown}: not let in yet by an admin's machine ("bcoopfs sync" says why)`;
   return `in coop ${shown} with ${plural(peers, "other machine")}, ${counted(connected)} connected`;
 }
 
