@@ -217,14 +217,13 @@ function* flawsOfForks(device: Device): Generator<string> {
 }
 
 /**
- * What was acknowledged is known, and can be read, on every device of the vault. Only a device that has forked its own log
- * may not know what it told in the branch which it has lost; then others keep that.
+ * What was acknowledged is known, and can be read, on every device of the vault. Only of a log with two branches a device
+ * may not know what stands in the one that it did not take; then others keep that.
  */
 async function losses(world: World, devices: readonly Device[]): Promise<string[]> {
   const flaws: string[] = [];
   for (const device of devices) {
     const trees = treesOf(device.vault);
-    const hasForked = device.ownHeads().some(({ frozen }) => frozen);
     for (const writer of world.devices) {
       if (!device.entropy.equals(writer.entropy)) continue;
       for (const saved of writer.saved) {
@@ -232,7 +231,7 @@ async function losses(world: World, devices: readonly Device[]): Promise<string[
         if (trees.has(saved.tree)) {
           const flaw = await misread(device, saved.content);
           if (flaw) flaws.push(`${device.name} reads ${what}: ${flaw}`);
-        } else if (!hasForked || !isKept(saved.revision, devices)) flaws.push(`${device.name} does not know ${what}`);
+        } else if (!isKept(saved.revision, devices)) flaws.push(`${device.name} does not know ${what}`);
       }
     }
   }
