@@ -170,7 +170,8 @@ export class SimNetwork implements SimWorld {
     to.enter(from, theirs);
     this.clock.after(this.latency(), `${from.name} reached ${to.name}`, () => {
       from.dialling.delete(to);
-      if (from.closed || from.links.has(to)) mine.stream.destroy();
+      // Where it was ended before, this side never sees it.
+      if (from.closed || from.links.has(to) || !(mine.stream as SimStream).alive) mine.stream.destroy();
       else from.enter(to, mine);
     });
   }
