@@ -99,7 +99,7 @@ test("coop invite and join: a key in a new file of one's own, or through a pipe;
     writeFileSync(join(where.top, "bad"), bad);
     refused(await there.run("join", "bad"), 2, /key/);
   }
-  refused(await there.run("join", "nowhere"), 1, /cannot read the key from nowhere/);
+  refused(await there.run("join", "nowhere"), 1, /cannot read the key: there is no file nowhere/);
   refused(await where.run("join", key), 4, /is in the coop "farm" already/);
 });
 
