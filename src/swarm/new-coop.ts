@@ -2,10 +2,13 @@
  * How a home comes into a coop: it founds one, or keeps an invite to one.
  * @module
  */
+import { join } from "node:path";
 import { sameBytes, toHex } from "../base/bytes.js";
 import { Problem } from "../base/errors.js";
 import { isName } from "../base/units.js";
+import { readRootPart } from "../format/capsule.js";
 import { decodeInvite } from "../format/invite.js";
+import { readIfThere } from "../store/home.js";
 import { setCoop } from "../vault/config-coop.js";
 import { editConfig } from "../vault/config-file.js";
 import type { CoopConfig } from "../vault/config.js";
@@ -28,6 +31,7 @@ export function createCoop(owner: CoopOwner, { name, bootstrap, listen }: NewCoo
     throw new Problem("usage", `coop name ${JSON.stringify(name)}: 1–64 of A-Z a-z 0-9 . _ -, first a letter or digit`);
   const present = Coop.open(owner);
   if (present !== undefined && !isLeft(present, owner)) throw alreadyIn(present);
+  mustBeFindable(owner);
   const { system, host } = owner;
   const { keyring } = owner.store;
   configure(owner, { ...(bootstrap?.length ? { bootstrap } : {}), ...(listen ? { listen } : {}) });
@@ -51,6 +55,7 @@ export function joinCoop(owner: CoopOwner, file: Uint8Array): Coop {
   const { system } = owner;
   if (invite.expires <= system.now())
     throw new Problem("refused", "the coop key file has expired; ask an admin of the coop for a new one");
+  mustBeFindable(owner);
   const own = owner.config().coop.bootstrap;
   if (own === undefined && invite.bootstrap.length > 0) configure(owner, { bootstrap: invite.bootstrap });
   const known = readCoopKeys(owner.home);
@@ -73,6 +78,22 @@ export function joinCoop(owner: CoopOwner, file: Uint8Array): Coop {
 function isLeft({ pending, state }: Coop, { store }: CoopOwner): boolean {
   const isAlone = pending === undefined && state.members.size === 0;
   return isAlone || state.removed.has(toHex(store.keyring.device.publicKey));
+}
+
+/**
+ * Peers find a capsule by what its root part shows of the phrase. Without that everything would look safe on them, and no
+ * phrase would ever bring it back.
+ */
+function mustBeFindable({ home }: CoopOwner): void {
+  const bytes = readIfThere(join(home.capsule, "root"));
+  const part = bytes && readRootPart(bytes);
+  if (part === undefined)
+    throw new Problem("damaged", `${join(home.capsule, "root")} is missing; put it back from a copy of the home`);
+  if (!part.isSlotProven || part.topic === undefined)
+    throw new Problem(
+      "refused",
+      'this vault was made before there were coops: peers could not find it by its recovery phrase; make a new one in another home with "bcoopfs init" and save your folders there',
+    );
 }
 
 function configure(owner: CoopOwner, settings: CoopConfig): void {

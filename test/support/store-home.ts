@@ -4,7 +4,6 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { toHex } from "../../src/base/bytes.js";
 import { realSystem } from "../../src/base/system.js";
@@ -41,12 +40,17 @@ export function noise(length: number, ...numbers: number[]): Buffer {
   return bytes.subarray(0, length);
 }
 
-/** A folder that goes away with the test file. */
+/** A folder that goes away with the test file; not by a hook, for those made within a test are run before others end. */
 export function workFolder(where = tmpdir()): string {
   const path = mkdtempSync(join(where, "bcoopfs-store-"));
-  after(() => rmSync(path, { recursive: true, force: true }));
+  if (workFolders.length === 0)
+    process.once("exit", () => {
+      for (const folder of workFolders) rmSync(folder, { recursive: true, force: true });
+    });
+  workFolders.push(path);
   return path;
 }
+const workFolders: string[] = [];
 
 /** A new vault's home at this path. */
 export function newHome(path: string): Home {

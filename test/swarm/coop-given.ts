@@ -2,7 +2,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { realSystem, type System } from "../../src/base/system.js";
+import { sealRootPart } from "../../src/format/capsule.js";
 import { certify, rights } from "../../src/format/certificate.js";
+import { noFields } from "../../src/format/fields.js";
 import {
   type Constants,
   type Epoch,
@@ -53,13 +55,11 @@ export class World implements System {
 
   vault(): TestVault {
     const root = signingKeyOf(this.random(32));
-    return {
-      root,
-      phrase: phraseKeys(this.random(32)),
-      id: vaultIdOf(root.publicKey),
-      constants: newConstants(this.random, 16384),
-      epoch: newEpoch(this.random, 0),
-    };
+    const phrase = phraseKeys(this.random(32));
+    const constants = newConstants(this.random, 16384);
+    const epoch = newEpoch(this.random, 0);
+    const rootPart = sealRootPart(phrase, 1n, { root, constants, epoch, fields: noFields }, this.random);
+    return { root, phrase, id: vaultIdOf(root.publicKey), constants, epoch, rootPart };
   }
 
   /** A device with a home, of a vault of its own unless one is given. */
@@ -79,6 +79,7 @@ export interface TestVault {
   readonly id: Buffer;
   readonly constants: Constants;
   readonly epoch: Epoch;
+  readonly rootPart: Buffer;
 }
 
 export class TestDevice implements CoopOwner {
@@ -102,6 +103,7 @@ export class TestDevice implements CoopOwner {
     this.store = { keyring: this.keyring };
     mkdirSync(this.home.capsule, { recursive: true });
     const { recoveryPublic } = vault.phrase;
+    writeFileSync(join(this.home.capsule, "root"), vault.rootPart);
     writeFileSync(this.home.vaultKey, encodeVaultKeys({ rootPublic, recoveryPublic, constants, epochs: [epoch] }));
     writeFileSync(this.home.deviceKey, encodeDeviceKeys({ seed: Buffer.from(device.seed), certificate, host }));
   }

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { toHex } from "../../src/base/bytes.js";
@@ -152,6 +161,20 @@ test("who is no admin is told who is", () => {
   const fresh = new World(14).device("fresh");
   const waiting = fresh.join(coop.invite());
   assert.throws(() => waiting.invite(), problem("refused", /no admin's device was met yet/));
+});
+
+test("a vault that peers could not find by its phrase comes into no coop", () => {
+  const { world, coop } = grown(16);
+  const device = world.device("old");
+  const file = join(device.home.capsule, "root");
+  const vectors = JSON.parse(readFileSync("test/vectors/capsule-root.json", "utf8")) as {
+    vectors: { bytes: string }[];
+  };
+  writeFileSync(file, Buffer.from(vectors.vectors[0]?.bytes as string, "hex"));
+  assert.throws(() => device.found(), problem("refused", /could not find it by its recovery phrase; make a new one/));
+  assert.throws(() => device.join(coop.invite()), problem("refused", /could not find it by its recovery phrase/));
+  rmSync(file);
+  assert.throws(() => device.found(), problem("damaged", /capsule\/root is missing; put it back/));
 });
 
 test("removing a device turns the key, and all who stay learn it", () => {
