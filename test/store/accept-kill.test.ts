@@ -79,7 +79,7 @@ test("no part of a log that was taken is lost, and none is half there", async (t
   const chance = chances(seed);
   const count = { deaths: 0, parts: 0 };
   const complete = await withStore(knowing, (store) => store.heads());
-  for (let round = 0; count.deaths < (full ? 300 : 12); round++) {
+  while (count.deaths < (full ? 300 : 12)) {
     const home = copyHome(fresh, place());
     const taken = new Map<string, bigint>();
     for (;;) {

@@ -212,8 +212,11 @@ test("liars: other vaults, wrong signatures, heads of nothing, records without e
   const wrongRoot = new Peer("wrong root", of, [log], 1n, other.rootPart);
   const broken = new Peer("broken", of, [forged], 1n, Buffer.from("no part"));
   const empty = new Peer("empty", of, [forged]);
-  empty.answer = (ask) =>
-    ask.type === "askRecords" ? (empty.asked++, { type: "records", log: ask.log, records: [] }) : undefined;
+  empty.answer = (ask) => {
+    if (ask.type !== "askRecords") return undefined;
+    empty.asked++;
+    return { type: "records", log: ask.log, records: [] };
+  };
   const endless = new Peer("endless", of, [forged]);
   endless.answer = (ask) => {
     assert.ok(++endless.asked < 20, "asked without end");
