@@ -141,6 +141,8 @@ export const swarm = {
   keptOutMostSeconds: 86_400,
   /** between two looks whether another process of this home has committed something */
   pollMs: 500,
+  /** looks after which others' logs are looked at too */
+  pollsOfAll: 16,
   /** bytes of objects asked of one peer and not here yet */
   linkCreditBytes: 4 * MiB,
   /** requests for them, and those among them that are for keeping: the rest is free for whoever waits for bytes */

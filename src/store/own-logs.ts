@@ -20,6 +20,9 @@ import { firstApart, restated } from "./restate.js";
 import type { RecordBodies } from "./session.js";
 import { evidenceOf, type Judgement } from "./taking.js";
 
+/** What is asked for again and again with every message of peers, and is looked for on the disk twice a second. */
+const unknownKept = 16_384;
+
 /** The open logs of this installation. */
 export class OwnLogs {
   readonly #folder: string;
@@ -28,6 +31,8 @@ export class OwnLogs {
   #files: LogFile[] = [];
   /** files that were looked at and are none of ours */
   readonly #others = new Set<string>();
+  /** ids, in hex, that were looked for since the last look and are not among them */
+  readonly #unknown = new Set<string>();
 
   constructor(folder: string, keyring: Keyring, system: System) {
     this.#folder = folder;
@@ -51,13 +56,17 @@ export class OwnLogs {
   find(id: Uint8Array): LogFile | undefined {
     const known = (): LogFile | undefined => this.#files.find((log) => sameBytes(log.id, id));
     const found = known();
-    if (found || !existsSync(join(this.#folder, toHex(id)))) return found;
-    this.refresh();
-    return known();
+    const name = toHex(id);
+    if (found || this.#unknown.has(name)) return found;
+    if (existsSync(join(this.#folder, name))) this.refresh();
+    const fresh = known();
+    if (fresh === undefined && this.#unknown.size < unknownKept) this.#unknown.add(name);
+    return fresh;
   }
 
   /** See what other processes have begun, or found forked, since. Gives whether another one is the newest now. */
   refresh(): boolean {
+    this.#unknown.clear();
     const before = this.#files.at(-1);
     const names = entriesIn(this.#folder)
       .filter((entry) => entry.isFile())

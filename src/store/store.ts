@@ -324,6 +324,11 @@ export class Store {
     return changed;
   }
 
+  /** Another text whenever `refresh` has found something, whoever asked for it. */
+  get seen(): string {
+    return this.#seen;
+  }
+
   /** How far every log is known here: this installation's own, and others' of known vaults. */
   heads(): Head[] {
     return this.#exchange.heads();

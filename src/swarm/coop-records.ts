@@ -37,21 +37,44 @@ export function headsOf(coop: Buffer, book: ChainBook): Head[] {
 
 /** All records worth having that whoever sent these heads lacks, each behind the one that it follows. */
 export function recordsAfter(book: ChainBook, state: CoopState, heads: readonly Pick<Head, "id">[]): Row[] {
-  const has = new Set<string>();
-  for (const head of heads)
-    for (let id = toHex(head.id); !has.has(id); ) {
-      const record = book.record(id);
-      if (record === undefined) break;
-      has.add(id);
-      id = toHex(record.previous);
-    }
+  const told = new Set(heads.map(({ id }) => toHex(id)));
+  let had: Set<string> | undefined;
   const rows: Row[] = [];
-  for (const { author, records } of book.chains.values())
+  for (const { author, records } of book.chains.values()) {
+    const lacking = isUnbranched(records) ? afterLast(records, told) : undefined;
+    had ??= lacking ? undefined : allBefore(book, told);
+    const missing = lacking ?? records.filter((record) => had?.has(toHex(record.id)) === false);
     rowsOf(
-      records.filter((record) => !has.has(toHex(record.id)) && isHeard(state, author, record)),
+      missing.filter((record) => isHeard(state, author, record)),
       rows,
     );
+  }
   return rows;
+}
+
+/** As nearly all chains are: each record follows the one before it. */
+function isUnbranched(records: readonly LogRecord[]): boolean {
+  return records.at(-1)?.seq === BigInt(records.length - 1);
+}
+
+/** What stands behind the last record whose id was told; looked for from the end, because little is new. */
+function afterLast(records: readonly LogRecord[], told: ReadonlySet<string>): readonly LogRecord[] {
+  let from = records.length;
+  while (from > 0 && !told.has(toHex((records[from - 1] as LogRecord).id))) from--;
+  return records.slice(from);
+}
+
+/** Ids, in hex, of the records of these ids and of all that they follow. */
+function allBefore(book: ChainBook, told: ReadonlySet<string>): Set<string> {
+  const had = new Set<string>();
+  for (const tip of told)
+    for (let id = tip; !had.has(id); ) {
+      const record = book.record(id);
+      if (record === undefined) break;
+      had.add(id);
+      id = toHex(record.previous);
+    }
+  return had;
 }
 
 /** Records of one chain, appended in rows that fit a message each. */

@@ -20,7 +20,7 @@ import type { Head, refuseReasons } from "../format/message.js";
 import type { LogRecord } from "../format/record.js";
 import { makeFolder } from "../store/home.js";
 import type { Keyring } from "../store/keyring.js";
-import { Chains, recordIn } from "./chains.js";
+import { type ChainBook, Chains, recordIn } from "./chains.js";
 import { type CoopKey, type CoopKeys, type CoopOwner, readCoopKeys } from "./coop-key.js";
 import { headsOf, mayMatter, newest, type Row, recordsAfter, takeIn } from "./coop-records.js";
 import { HeldKeys } from "./held-keys.js";
@@ -49,6 +49,7 @@ export class Coop {
   readonly #held: HeldKeys;
   readonly #listeners = new Set<() => void>();
   #state: CoopState;
+  #ends: { readonly book: ChainBook; readonly size: number; readonly heads: readonly Head[] } | undefined;
   /** records that came before what makes them count */
   #waiting: readonly LogRecord[] = [];
 
@@ -138,7 +139,11 @@ export class Coop {
 
   /** The ends of all chains; a chain that branched has more than one. */
   heads(): Head[] {
-    return headsOf(this.id, this.#chains.book);
+    const { book } = this.#chains;
+    // A book only grows; every link asks for this with every change.
+    if (this.#ends?.book !== book || this.#ends.size !== book.size)
+      this.#ends = { book, size: book.size, heads: headsOf(this.id, book) };
+    return [...this.#ends.heads];
   }
 
   /** All records that whoever sent these heads lacks, in rows that fit one message each. */

@@ -187,7 +187,7 @@ export class Flow {
 
   /** What another process of this home has committed. */
   look(): void {
-    this.#heads.look();
+    this.#heads.poll();
     this.parts.look();
   }
 

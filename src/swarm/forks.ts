@@ -4,7 +4,7 @@
  * The device itself goes on in a new log.
  * @module
  */
-import { toHex } from "../base/bytes.js";
+import { sameBytes, toHex } from "../base/bytes.js";
 import { swarm } from "../base/limits.js";
 import type { Head, RoomMessage } from "../format/message.js";
 import type { Heads } from "./heads.js";
@@ -14,8 +14,9 @@ import { violation } from "./violation.js";
 export class Forks {
   readonly #room: Room;
   readonly #heads: Heads;
-  /** proof that concerns a part of a log that is not here yet, the log by hex */
-  readonly #early = new Map<string, Buffer>();
+  /** proof that concerns a part of a log that is not here yet, the log by hex: whatever branch comes, one of them is of another */
+  readonly #early = new Map<string, Buffer[]>();
+  #earlyCount = 0;
   /** frozen logs that were proved to a peer, by hex */
   readonly #proved = new Map<Peer, Set<string>>();
 
@@ -36,19 +37,23 @@ export class Forks {
     if (!peer.isKeeper) violation("it may ask, and not give");
     const head = this.#heads.get(log);
     if (head === undefined) this.#keepForLater(log, record);
-    else if (this.#room.accepts(head.scope)) this.weigh(head, record, peer);
+    else if (!head.frozen && this.#room.accepts(head.scope)) this.weigh(head, record, peer);
   }
 
   #keepForLater(log: Buffer, record: Buffer): void {
-    if (this.#early.size < swarm.earlyProofs) this.#early.set(toHex(log), record);
+    const key = toHex(log);
+    const records = this.#early.get(key) ?? [];
+    if (this.#earlyCount >= swarm.earlyProofs || records.some((known) => sameBytes(known, record))) return;
+    this.#early.set(key, [...records, record]);
+    this.#earlyCount++;
   }
 
   /** More of a log is here: does what was said of it earlier hold? */
   grown(head: Head): void {
-    const record = this.#early.get(toHex(head.log));
-    if (record === undefined) return;
+    const records = this.#early.get(toHex(head.log)) ?? [];
     this.#early.delete(toHex(head.log));
-    this.weigh(head, record, undefined);
+    this.#earlyCount -= records.length;
+    for (const record of records) this.weigh(head, record, undefined);
   }
 
   /** Does this record prove that the log has two branches? @param peer who sent it, just now */

@@ -25,6 +25,9 @@ export class Heads {
   /** how many logs of a vault are here */
   readonly #logs = new Map<string, number>();
   readonly #standings = new Map<Peer, Standing>();
+  /** of the last look */
+  #seen = "";
+  #polls = 0;
 
   /** @param grown called for each log that reaches further than before, or is frozen now */
   constructor(room: Room, grown: (head: Head) => void) {
@@ -48,8 +51,21 @@ export class Heads {
 
   /** Take in what this process, or another one of this home, has committed since the last look. */
   look(): void {
-    this.#room.store.refresh();
-    for (const head of this.#room.store.heads()) this.note(head);
+    const { store } = this.#room;
+    store.refresh();
+    this.#seen = store.seen;
+    this.#polls = 0;
+    for (const head of store.heads()) this.note(head);
+  }
+
+  /**
+   * The same as it is done all the time. No other process writes to logs of others, so where the own ones have not grown
+   * all files are looked at now and then only: for what has become of them on this disk.
+   */
+  poll(): void {
+    const { store } = this.#room;
+    store.refresh();
+    if (store.seen !== this.#seen || ++this.#polls >= swarm.pollsOfAll) this.look();
   }
 
   note(head: Head): void {

@@ -60,8 +60,7 @@ export class Transfer {
   /** More may be wanted, or somebody may have more: look at all of it again, from the first. */
   again(): void {
     this.#again = true;
-    this.#exhausted = false;
-    this.kick();
+    this.#restartSoon();
   }
 
   peerDown(peer: Peer): void {
@@ -111,7 +110,8 @@ export class Transfer {
       if (pull.peer === undefined && !pull.isWhole) this.#continue(pull);
       else pull.pump();
     }
-    if (this.#again) this.#restartSoon();
+    if (this.#again && this.#mayRestart()) this.#restart();
+    else if (this.#again) this.#restartSoon();
     while (!this.#exhausted && this.#pulls.size < swarm.objectsAtOnce) {
       if (this.#askAround()) return;
       if (!this.#fill() && !this.#nextWindow()) break;
@@ -120,14 +120,18 @@ export class Transfer {
 
   /** What happens within a moment is one reason to look: a look asks the disk for every object. */
   #restartSoon(): void {
-    const since = this.#room.system.now() - this.#restarted;
-    // A clock that was put back holds up nothing.
-    if (since >= BigInt(swarm.wantedMs) * 1_000_000n || since < 0n) this.#restart();
+    if (this.#mayRestart()) this.kick();
     else
       this.#cancelRestart ??= this.#later(swarm.wantedMs, () => {
         this.#cancelRestart = undefined;
         this.kick();
       });
+  }
+
+  #mayRestart(): boolean {
+    const since = this.#room.system.now() - this.#restarted;
+    // A clock that was put back holds up nothing.
+    return since >= BigInt(swarm.wantedMs) * 1_000_000n || since < 0n;
   }
 
   #restart(): void {

@@ -21,6 +21,8 @@ export interface SimNetworkOptions {
   readonly bytesPerMs?: number;
   /** how long a connection to nobody takes to fail; 15,000 */
   readonly deadAfterMs?: number;
+  /** a device of so many connections looks for no more of them, and is found nevertheless; all that it finds */
+  readonly enough?: (name: string) => number;
 }
 
 const avoidedMs = 600_000;
@@ -35,6 +37,7 @@ export class SimNetwork implements SimWorld {
   readonly deadAfterMs: number;
   readonly #latencyMs: readonly [number, number];
   readonly #discoveryMs: readonly [number, number];
+  readonly #enough: (name: string) => number;
   readonly #nodes = new Set<SimNode>();
   readonly #ends = new Set<SimStream>();
   #groups: Map<string, number> | undefined;
@@ -46,6 +49,7 @@ export class SimNetwork implements SimWorld {
     this.bytesPerMs = options.bytesPerMs ?? 12_500;
     this.deadAfterMs = options.deadAfterMs ?? 15_000;
     this.#latencyMs = options.latencyMs ?? [1, 40];
+    this.#enough = options.enough ?? (() => Number.POSITIVE_INFINITY);
     this.#discoveryMs = options.discoveryMs ?? [20, 1500];
   }
 
@@ -127,9 +131,19 @@ export class SimNetwork implements SimWorld {
   /** One process looks who is there under a topic, and dials whom it does not know yet. */
   look(node: SimNode, topic: string): void {
     if (node.closed || !node.topics.get(topic)?.lookup) return;
-    for (const other of this.#nodes)
-      if (other !== node && other.topics.get(topic)?.announce && !this.separated(node.name, other.name))
-        this.#dial(node, other);
+    const found = [...this.#nodes].filter(
+      (other) => other !== node && other.topics.get(topic)?.announce && !this.separated(node.name, other.name),
+    );
+    const enough = this.#enough(node.name);
+    if (found.length > enough) this.#shuffle(found);
+    for (const other of found) if (node.links.size + node.dialling.size < enough) this.#dial(node, other);
+  }
+
+  #shuffle(nodes: SimNode[]): void {
+    for (let at = nodes.length - 1; at > 0; at--) {
+      const from = Math.floor(this.clock.between(0, at + 1));
+      [nodes[at], nodes[from]] = [nodes[from] as SimNode, nodes[at] as SimNode];
+    }
   }
 
   #dial(from: SimNode, to: SimNode): void {

@@ -55,6 +55,8 @@ export class Device {
   #system: SimSystem | undefined;
   #vault: Vault | undefined;
   #saves = 0;
+  /** how many links there are with a device, by hex of its key */
+  readonly #links = new Map<string, number>();
 
   constructor(world: World, name: string, path: string, entropy: Buffer) {
     this.world = world;
@@ -90,7 +92,7 @@ export class Device {
 
   /** Devices that it has admitted, and that have admitted it. */
   peers(): Buffer[] {
-    return this.keeper?.peering.status().peers.map(({ device }) => device) ?? [];
+    return this.isUp ? [...this.#links.keys()].map((hex) => Buffer.from(hex, "hex")) : [];
   }
 
   // -------------------------------------------------------------------------------------------------- its life
@@ -110,6 +112,7 @@ export class Device {
     const { clock, net } = this.world;
     if (!this.isOpen) await this.open();
     if (this.coop === undefined) throw new Error(`${this.name} is in no coop`);
+    this.#links.clear();
     this.keeper = await clock.settled(
       openKeeper(this.vault, this.coop, {
         reach: { bootstrap: undefined },
@@ -209,6 +212,12 @@ export class Device {
   #happened(event: PeerEvent): void {
     const { clock } = this.world;
     if (event.type === "traffic") return;
+    if (event.type === "peer-up" || event.type === "peer-down") {
+      const key = toHex(event.device);
+      const links = (this.#links.get(key) ?? 0) + (event.type === "peer-up" ? 1 : -1);
+      if (links > 0) this.#links.set(key, links);
+      else this.#links.delete(key);
+    }
     const named = "device" in event && event.device ? ` ${this.world.nameOf(event.device)}` : "";
     const why = "why" in event && event.why !== undefined ? `: ${event.why}` : "";
     clock.note(`${this.name} ${event.type}${named}${why}`);

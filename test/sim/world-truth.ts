@@ -92,14 +92,18 @@ export function unrest(devices: readonly Device[]): string | undefined {
   return unlinked(devices) ?? unlikeParts(devices) ?? uncounted(devices);
 }
 
-/** Everybody has everybody else as a peer. */
+/** Everybody can be reached from everybody over links, and who looks for all has a link with all. */
 function unlinked(devices: readonly Device[]): string | undefined {
-  for (const device of devices) {
-    const peers = new Set(device.peers().map(toHex));
-    for (const other of devices) {
-      if (sameBytes(device.vault.device, other.vault.device)) continue;
-      if (!peers.has(toHex(other.vault.device))) return `${device.name} has no link with ${other.name}`;
-    }
+  const keys = devices.map((device) => toHex(device.vault.device));
+  const peers = devices.map((device) => new Set(device.peers().map(toHex)));
+  const reached = new Set([0]);
+  for (const i of reached)
+    for (const [j, key] of keys.entries()) if (peers[i]?.has(key) || keys[i] === key) reached.add(j);
+  for (const [i, device] of devices.entries()) {
+    if (!reached.has(i)) return `${device.name} cannot be reached from ${devices[0]?.name}`;
+    if (Number.isFinite(device.world.enough(device.name))) continue;
+    const lacking = devices.find((_, j) => keys[j] !== keys[i] && !peers[i]?.has(keys[j] as string));
+    if (lacking) return `${device.name} has no link with ${lacking.name}`;
   }
   return undefined;
 }
@@ -138,15 +142,17 @@ function unlikeParts(devices: readonly Device[]): string | undefined {
   return undefined;
 }
 
-/** Everybody has signed for everything that a device lists. */
+/** Every peer has signed for everything that a device lists. */
 function uncounted(devices: readonly Device[]): string | undefined {
   for (const device of devices) {
     const { ledger } = device.vault.store;
+    const peers = new Set(device.peers().map(toHex));
+    const linked = devices.filter((other) => peers.has(toHex(other.vault.device)));
     for (const { log, frozen } of device.ownHeads())
       for (const { name } of frozen ? [] : ledger.listedBy(log)) {
         const holders = new Set(ledger.holdersOf(name).map(toHex));
-        for (const other of devices)
-          if (!sameBytes(other.vault.device, device.vault.device) && !holders.has(toHex(other.vault.device)))
+        for (const other of linked)
+          if (!holders.has(toHex(other.vault.device)))
             return `${device.name} has no receipt of ${other.name} for ${toHex(name).slice(0, 8)}`;
       }
   }

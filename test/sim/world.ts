@@ -32,6 +32,8 @@ export class World {
   readonly clock: SimClock;
   readonly net: SimNetwork;
   readonly folder: string;
+  /** how many links a device looks for */
+  readonly enough: (name: string) => number;
   readonly devices: Device[] = [];
   /** what must not happen, and did */
   readonly troubles: string[] = [];
@@ -43,6 +45,7 @@ export class World {
 
   constructor(seed: number, options: SimNetworkOptions = {}) {
     this.clock = new SimClock(seed);
+    this.enough = options.enough ?? (() => Number.POSITIVE_INFINITY);
     this.net = new SimNetwork(this.clock, options);
     this.folder = mkdtempSync(join(fastFolder(), "bcoopfs-world-"));
   }
