@@ -21,17 +21,23 @@ export function sealOwnPart(home: Home, keyring: Keyring, hints: CoopHints, syst
   const vaultKey = readIfThere(home.vaultKey);
   if (vaultKey === undefined) throw new Problem("no-vault", `no vault in ${home.path}`);
   const { recoveryPublic, epochs } = decodeVaultKeys(vaultKey);
-  // Where the part was lost nobody here knows how often it was sealed: the clock gives a number above all counts.
-  const version = versionAt(path, keyring) ?? system.now();
   const part = sealDevicePart(
     keyring.device,
     keyring.certificate,
     recoveryPublic,
-    version + 1n,
+    nextVersion(versionAt(path, keyring), system.now()),
     { epochs, ...hints, fields: noFields },
     system.random,
   );
   replaceFile(path, part);
+}
+
+/**
+ * Not counted up but told by the clock: where the part was lost, or the home was copied or put back, nobody here knows how
+ * often it was sealed, and two parts of one version would be kept by some peers the one and by some the other.
+ */
+function nextVersion(last: bigint | undefined, now: bigint): bigint {
+  return last !== undefined && last >= now ? last + 1n : now;
 }
 
 function versionAt(path: string, keyring: Keyring): bigint | undefined {

@@ -2,7 +2,16 @@
  * One device of a simulated world: a home, and the process in it that keeps the links. The process may end politely, or
  * be killed in the middle of whatever it did: then nothing of it lives on but its files, as the kernel would leave them.
  */
-import { appendFileSync, closeSync, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../src/base/bytes.js";
 import { type Keeper, openKeeper } from "../../src/host/keeper.js";
@@ -46,6 +55,7 @@ export class Device {
   hostile = false;
   /** it was removed from the coop: what it saves is its own affair */
   isOut = false;
+  isLost = false;
   coop: Coop | undefined;
   keeper: Keeper | undefined;
   /** saves that have begun and not ended */
@@ -158,6 +168,14 @@ export class Device {
     closeFilesIn(this.path);
     if (how.torn) this.#tear();
     clock.note(`${this.name} is killed`);
+  }
+
+  /** Its disk is gone, and nobody will ever hear of it again. */
+  async lose(): Promise<void> {
+    await this.crash();
+    rmSync(this.path, { recursive: true });
+    this.isLost = true;
+    this.world.clock.note(`${this.name} is lost`);
   }
 
   /** Leave the first bytes of another record at the end of logs, and of another leaf behind what was received. */

@@ -19,6 +19,8 @@ type Say = (message: RoomMessage) => void;
 
 /** Somebody who does harm until it is ended. */
 export interface Foe {
+  /** what it was told in rooms, by those who admitted it */
+  readonly heard: readonly unknown[];
   end(): Promise<void>;
 }
 
@@ -42,7 +44,7 @@ export function liar(device: Device): Foe {
         say({ type: "leaves", request, first, proof: [world.clock.bytes(32)], bytes: world.clock.bytes(bytes) });
     }
   };
-  return { end: () => world.clock.settled(impostor.network.close()) };
+  return { heard: impostor.heard, end: () => world.clock.settled(impostor.network.close()) };
 }
 
 function allOf(count: number): Buffer {
@@ -92,7 +94,7 @@ export function babbler(device: Device): Foe {
     }
     if (heads.length > 0 && world.chance(0.3)) world.one(sayings)(world.one(heads), say);
   };
-  return { end: () => world.clock.settled(impostor.network.close()) };
+  return { heard: impostor.heard, end: () => world.clock.settled(impostor.network.close()) };
 }
 
 function impostorBytes(impostor: Impostor, bytes: Buffer, say: Say): void {
@@ -129,6 +131,7 @@ export function twoFaced(device: Device, names: readonly [string, string]): Foe 
   });
   return {
     log: head.log,
+    heard: [],
     end: async () => {
       for (const { network } of faces) await world.clock.settled(network.close());
     },
@@ -137,7 +140,7 @@ export function twoFaced(device: Device, names: readonly [string, string]): Foe 
 
 /** Knows the topics of a member, and no key: whatever it says, nobody may say anything to it. */
 export class Stranger implements Foe {
-  /** what it was told beyond a knock */
+  /** beyond a knock */
   readonly heard: string[] = [];
   readonly #world: World;
   readonly #network: Network;

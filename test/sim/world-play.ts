@@ -34,6 +34,7 @@ export interface PlayOptions extends Cast {
   readonly tell?: (line: string) => void;
 }
 
+const admins = /^[ab]1$/;
 /** How long the world may take to come to rest. */
 const restMs = 300_000;
 
@@ -49,14 +50,14 @@ export class Play {
   /** devices that are to be away for long */
   readonly #away = new Set<Device>();
   /** who was removed, and what it held when all knew of it */
+  #spurned: Foe | undefined;
   #removed: { readonly device: Device; readonly held: ReadonlySet<string> } | undefined;
   #began = performance.now();
 
   constructor(options: PlayOptions) {
     const { links = Number.POSITIVE_INFINITY } = options;
-    const wantsAll = /^(a1|b1|foe.*|stranger)$/;
     this.world = new World(options.seed, {
-      enough: (name) => (wantsAll.test(name) ? Number.POSITIVE_INFINITY : links),
+      enough: (name) => (admins.test(name) || /^(foe|stranger)/.test(name) ? Number.POSITIVE_INFINITY : links),
     });
     this.#options = options;
   }
@@ -64,7 +65,7 @@ export class Play {
   /** Play all acts; the hash of everything that happened. */
   async run(): Promise<string> {
     try {
-      const acts = [this.#joining, this.#parting, this.#leaving, this.#copying];
+      const acts = [this.#joining, this.#parting, this.#leaving, this.#copying, this.#losing];
       for (const act of acts.slice(0, this.#options.acts)) await act.call(this);
       for (const foe of [...this.#foes, ...this.#strangers]) await foe.end();
       await this.#rest("the end");
@@ -77,7 +78,7 @@ export class Play {
   }
 
   get #honest(): Device[] {
-    return this.world.devices.filter((device) => !device.hostile && device !== this.#removed?.device);
+    return this.world.devices.filter(({ hostile, isOut, isLost }) => !hostile && !isOut && !isLost);
   }
 
   get #up(): Device[] {
@@ -127,6 +128,11 @@ export class Play {
       await device.stop();
       await device.open();
     }
+    const absent = this.#bystander;
+    if (absent) {
+      this.#away.add(absent);
+      await absent.stop();
+    }
     const names = world.shuffled(this.#honest.map(({ name }) => name));
     const [first, second] = [1 + world.below(names.length / 2), 1 + world.below(names.length / 2 - 1)];
     const groups = [names.slice(0, first), names.slice(first, first + second), names.slice(first + second)];
@@ -154,6 +160,10 @@ export class Play {
     await world.live(actMs);
     this.#heal();
     await this.#rest("three parts of the world are one again");
+    // It meets both sides of what has two branches, and knew neither.
+    this.#away.clear();
+    await absent?.start();
+    await this.#rest("one that was away meanwhile has come back");
     for (const log of forged)
       for (const device of this.#up)
         if (!device.vault.store.heads().some((head) => head.frozen && head.log.equals(log)))
@@ -195,7 +205,9 @@ export class Play {
     for (const device of this.#away) await device.start();
     this.#away.clear();
     await this.#rest("those who were away are back");
-    await target.start();
+    await target.open();
+    this.#spurned = babbler(target);
+    this.#foes.push(this.#spurned);
   }
 
   /** Homes are copied, and run twice; homes are put back to what they once were. */
@@ -242,7 +254,31 @@ export class Play {
     this.#lookAtRemoved();
   }
 
+  /** The disks of some are lost; with the phrases of their vaults all of it comes back from the others. */
+  async #losing(): Promise<void> {
+    const { world } = this;
+    for (let i = 0; i < 2; i++) {
+      const lost = this.#bystander;
+      if (lost === undefined) return;
+      await lost.lose();
+      world.plan(world.below(3000), async () => {
+        const device = await world.recover(lost, `${lost.name}r`);
+        await device.start();
+      });
+    }
+    this.#saves(4000);
+    await world.live(4000);
+    await this.#rest("what was lost has been recovered");
+    this.#lookAtRemoved();
+  }
+
   // --------------------------------------------------------------------------------------------------- parts
+
+  /** One that is up, and no admin. */
+  get #bystander(): Device | undefined {
+    const up = this.#up.filter(({ name }) => !admins.test(name));
+    return up.length > 0 ? this.world.one(up) : undefined;
+  }
 
   #saves(ms: number): void {
     const { world } = this;
@@ -301,6 +337,7 @@ export class Play {
     if (removed === undefined) return;
     const { device, held } = removed;
     const { world } = this;
+    for (const word of this.#spurned?.heard ?? []) world.trouble(`${device.name} was removed, and is told ${word}`);
     for (const path of filesIn(device.vault.home.objects))
       if (!held.has(path)) world.trouble(`${device.name} was removed and has got ${path}`);
     for (const other of this.#up)

@@ -151,8 +151,9 @@ function uncounted(devices: readonly Device[]): string | undefined {
     for (const { log, frozen } of device.ownHeads())
       for (const { name } of frozen ? [] : ledger.listedBy(log)) {
         const holders = new Set(ledger.holdersOf(name).map(toHex));
+        // Two homes that sign with one key take back what the other has signed.
         for (const other of linked)
-          if (!holders.has(toHex(other.vault.device)))
+          if (other.world.homesOf(other.vault.device).length === 1 && !holders.has(toHex(other.vault.device)))
             return `${device.name} has no receipt of ${other.name} for ${toHex(name).slice(0, 8)}`;
       }
   }
@@ -195,14 +196,14 @@ function* flawsOfFiles(device: Device, seen: Seen): Generator<string> {
   }
 }
 
-/** Who is counted as a holder holds; what those do who mean harm nobody can know. */
+/** Who is counted as a holder holds; what those do who mean harm, or are gone for ever, nobody can know. */
 function* flawsOfCopies(world: World, device: Device): Generator<string> {
   const { store } = device.vault;
   for (const { log, scope } of store.heads()) {
     if (!sameBytes(scope, device.vault.id)) continue;
     for (const { name, length } of store.ledger.listedBy(log))
       for (const holder of store.ledger.holdersOf(name)) {
-        if (world.isHostile(holder)) continue;
+        if (world.isHostile(holder) || world.isLost(holder)) continue;
         const homes = world.homesOf(holder);
         if (!homes.some((home) => objectFile(home, name)?.length === length))
           yield `${world.nameOf(holder)} is counted as a holder of ${toHex(name).slice(0, 8)}`;

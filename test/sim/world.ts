@@ -11,6 +11,8 @@ import { roles } from "../../src/format/coop.js";
 import { phraseKeys } from "../../src/format/keys.js";
 import { createCoop, joinCoop } from "../../src/swarm/new-coop.js";
 import { adoptCoop } from "../../src/swarm/coop-key.js";
+import { recover } from "../../src/swarm/recover.js";
+import { patience } from "../../src/swarm/seek.js";
 import { enrol, openCapsule } from "../../src/vault/enrol.js";
 import { createVault } from "../../src/vault/vault.js";
 import { type Home, homeAt, readIfThere } from "../../src/store/home.js";
@@ -127,6 +129,28 @@ export class World {
     return this.#device(name, path, of.entropy);
   }
 
+  /** A machine that has nothing but the phrase of a vault finds it among its peers; not started yet. */
+  async recover(of: Device, name: string): Promise<Device> {
+    const path = join(this.folder, name);
+    const system = this.clock.system(`${name} recover`);
+    const say = (what: string): void => this.clock.note(`${name} recovers: ${what}`);
+    const options = {
+      home: path,
+      phrase: phraseKeys(of.entropy),
+      host: name,
+      bootstrap: undefined,
+      network: async () => this.net.open(name),
+      patience,
+      system,
+      stop: new AbortController().signal,
+      say,
+      on: ({ type }: { type: string }) => say(type),
+    };
+    const { vault } = await this.clock.settled(recover(options));
+    await this.clock.still(vault.close());
+    return this.#device(name, path, of.entropy);
+  }
+
   /**
    * A second home that is byte for byte that of a device which is not open.
    * @param whole with the mark by which a copy knows that it is one, as when a whole disk was copied
@@ -162,8 +186,16 @@ export class World {
   }
 
   isHostile(device: Buffer): boolean {
+    return this.#of(device)?.hostile ?? true;
+  }
+
+  isLost(device: Buffer): boolean {
+    return this.#of(device)?.isLost ?? false;
+  }
+
+  #of(device: Buffer): Device | undefined {
     const name = this.#names.get(toHex(device));
-    return this.devices.find((one) => one.name === name)?.hostile ?? true;
+    return this.devices.find((one) => one.name === name);
   }
 
   /** Learn what the key of an open device is. */
