@@ -1,7 +1,7 @@
 /** A coop of many devices through all that can happen to them, on simulated time; see world-play.ts. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seed } from "../support/store-home.js";
+import { full, seed } from "../support/store-home.js";
 import { World } from "./world.js";
 import { Play } from "./world-play.js";
 import { flawsOf, Seen, unrest } from "./world-truth.js";
@@ -51,15 +51,18 @@ test("four devices: the same seed is the same world to the last message", async 
   assert.equal(await small(seed), digest);
 });
 
-test("a coop of twelve, from its founding to copies of homes", async (t) => {
-  const play = new Play({
-    seed,
-    vaults: [3, 2, 2, 1, 1],
-    foes: 3,
-    saves: 12,
-    kills: 4,
-    actMs: 20_000,
-    tell: (line) => t.diagnostic(line),
-  });
+/** Fifty devices of thirteen vaults, and three foes beside them. */
+const fifty = { vaults: [6, 5, 5, 4, 4, 4, 4, 3, 3, 3, 3, 3, 3], foes: 3, saves: 5, kills: 4, actMs: 12_000, links: 3 };
+
+test("a coop of fifty, from its founding to lost disks and recovery", async (t) => {
+  const play = new Play({ seed, ...fifty, tell: (line) => t.diagnostic(line) });
   t.diagnostic(`seed ${seed}: ${await play.run()}`);
+});
+
+test("more worlds, smaller and longer", { skip: full ? false : "takes long" }, async (t) => {
+  for (let more = 1; more <= 5; more++) {
+    const size = { vaults: [3, 2, 2, 1, 1], foes: 3, saves: 12, kills: 4, actMs: 20_000 };
+    const play = new Play({ seed: seed + more, ...size, tell: (line) => t.diagnostic(line) });
+    t.diagnostic(`seed ${seed + more}: ${await play.run()}`);
+  }
 });
