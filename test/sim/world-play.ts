@@ -68,6 +68,8 @@ export class Play {
       const acts = [this.#joining, this.#parting, this.#leaving, this.#copying, this.#losing];
       for (const act of acts.slice(0, this.#options.acts)) await act.call(this);
       for (const foe of [...this.#foes, ...this.#strangers]) await foe.end();
+      for (const { name, vault } of this.#wicked.slice(1))
+        if (!this.#up.some(({ cut }) => cut.has(toHex(vault.device)))) this.world.trouble(`nobody has cut ${name}`);
       await this.#rest("the end");
       return this.world.clock.digest;
     } catch (error) {
@@ -257,6 +259,8 @@ export class Play {
   /** The disks of some are lost; with the phrases of their vaults all of it comes back from the others. */
   async #losing(): Promise<void> {
     const { world } = this;
+    // A machine that has only the phrase knows no more than the first that it meets, were it one that was removed.
+    await this.#spurned?.end();
     for (let i = 0; i < 2; i++) {
       const lost = this.#bystander;
       if (lost === undefined) return;
